@@ -210,6 +210,29 @@ def fold_left(
     return evaluate
 
 
+def add_hint_to_errors(evaluate: ExpressionFunc, hint: str) -> ExpressionFunc:
+    """Add the hint to the message of each error."""
+
+    def evaluate_with_hint(scope: Scope) -> object:
+        try:
+            return evaluate(scope)
+        except LocatedError as error:
+            raise LocatedError(f"{error.message}; {hint}", error.offset, error.suggestion) from None
+
+    return evaluate_with_hint
+
+
+def warn_about_none(apply: OperatorFunc, hint: str) -> OperatorFunc:
+    """Add a warning if the left operand is missing."""
+
+    def apply_with_warning(left: object, right: object, render_context: RenderContext) -> object:
+        if left is None:
+            render_context.warn(hint)
+        return apply(left, right, render_context)
+
+    return apply_with_warning
+
+
 def fold_right(
     operands: Sequence[ExpressionFunc], operations: Sequence[OperatorFunc], offsets: Sequence[int]
 ) -> ExpressionFunc:

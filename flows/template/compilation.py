@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from flows.template.errors import LocatedError, TemplateWarning, find_closest_name, get_line_and_column
 from flows.template.functions import Function
-from flows.template.hints import CONDITIONAL_HINT
-from flows.template.lexer import END, NAME, SYMBOL, TemplateToken
+from flows.template.hints import explain_dash, explain_unexpected
+from flows.template.lexer import END, KEYWORD, NAME, NUMBER, SYMBOL, TemplateToken
 from flows.template.limits import MAX_NESTING_DEPTH, MAX_TOKENS
 from flows.template.runtime.render_context import Scope
 
@@ -19,7 +19,10 @@ RenderFunc = Callable[[Scope], str]
 
 LITERALS: dict[str, object] = {"True": True, "False": False, "None": None, "none": None, "nil": None}
 BUILTIN_VARIABLES = ("Event", "Context")
+EVENT_FIELDS = frozenset(("Name", "Pack", "Payload", "CreatedAt", "ReceivedAt"))
 MAX_WARNINGS = 50
+# Looking for the key that a dash belongs to costs time.
+MAX_EXAMINED_DASHES = 200
 
 
 class Expression(NamedTuple):
@@ -64,7 +67,8 @@ class CompilationState:
         self._depth = 0
         self._token_count = 0
         self._root_names: list[tuple[str, int]] = []
-        self._dashed_keys: dict[int, str] = {}
+        self._dash_hints: dict[int, str] = {}
+        self._dash_count = 0
         self.references: list[tuple[str, str | int | None]] = []
         self.raw_outputs: list[RawOutput] = []
         self._context_offsets: dict[str, int] = {}
@@ -111,9 +115,31 @@ class CompilationState:
         """Record the name at the start of an expression."""
         self._root_names.append((name, offset))
 
-    def record_dashed_key(self, suggestion: str, offset: int) -> None:
-        """Record that the name at `offset` is probably the end of a key with a dash, which is spelled as suggested."""
-        self._dashed_keys[offset] = suggestion
+    def record_dash(self, following: "TokenStream", dash: int) -> str:
+        """Record the dash at this offset, before these tokens, if it is probably a part of a key.
+
+        Return the hint about the key's spelling, or '' if the dash is a minus: before a name that is assigned, or a
+        call. Before a number it can be a minus, so there is a hint, but no warning.
+        """
+        token = following.current
+        if self._dash_count >= MAX_EXAMINED_DASHES or token.offset != dash + 1 or not self._can_end_key(following):
+            return ""
+        self._dash_count += 1
+        hint = explain_dash(self.source, dash)
+        if not hint or token.kind == NUMBER:
+            return hint
+        if token.kind == NAME and token.value not in LITERALS and token.value not in self.functions:
+            self._dash_hints[token.offset] = hint
+        else:
+            self.add_warning(hint, token.offset)
+        return hint
+
+    def _can_end_key(self, stream: "TokenStream") -> bool:
+        token, call = stream.tokens[stream.index], stream.tokens[min(stream.index + 1, len(stream.tokens) - 1)]
+        if token.kind != NAME:
+            return token.kind in (KEYWORD, NUMBER)
+        is_called = token.value in self.functions and call.kind == SYMBOL and call.value == "("
+        return token.value not in self.declared_names and token.value not in BUILTIN_VARIABLES and not is_called
 
     def record_reference(self, name: str, key: str | int | None, offset: int) -> None:
         """Record that an expression reads the name, and its first key, if any."""
@@ -150,26 +176,27 @@ class CompilationState:
         unknown_offsets: dict[str, int] = {}
         for name, offset in self._root_names:
             if name not in known_names:
-                unknown_offsets.setdefault(self._dashed_keys.get(offset, name), offset)
+                unknown_offsets.setdefault(self._dash_hints.get(offset, name), offset)
         for name, offset in islice(unknown_offsets.items(), MAX_WARNINGS):
             yield self._describe_unknown_name(name, offset, sorted(known_names)), offset
 
     def _describe_unknown_name(self, name: str, offset: int, known_names: list[str]) -> str:
-        if offset in self._dashed_keys:
-            return f"a dash is a minus here: for a key with a dash, write {self._dashed_keys[offset]}"
+        if offset in self._dash_hints:
+            return self._dash_hints[offset]
         if name in self.filter_names:
             return f"unknown variable '{name}' is always empty: '{name}' is a filter, write value|{name}"
-        suggestion = find_closest_name(name, known_names)
+        suggestion = f"Event.{name}" if name in EVENT_FIELDS else find_closest_name(name, known_names)
         return f"unknown variable '{name}' is always empty{f': did you mean {suggestion!r}?' if suggestion else ''}"
 
 
 class TokenStream:
-    """A cursor over the tokens of one `{{ … }}` or `{% … %}`; the last token is always END."""
+    """A cursor over the tokens of one `{{ … }}` or `{% … %}` in the source; the last token is always END."""
 
-    __slots__ = ("index", "tokens")
+    __slots__ = ("index", "source", "tokens")
 
-    def __init__(self, tokens: list[TemplateToken]) -> None:
+    def __init__(self, tokens: list[TemplateToken], source: str) -> None:
         self.tokens = tokens
+        self.source = source
         self.index = 0
 
     @property
@@ -228,5 +255,11 @@ class TokenStream:
     def make_unexpected_token_error(self, expected: str) -> LocatedError:
         """Return the error that the next token is not what was expected."""
         token = self.current
-        hint = f": {CONDITIONAL_HINT}" if token.kind == NAME and token.value == "if" else ""
-        return LocatedError(f"{expected} expected, not '{token.value}'{hint}", token.offset)
+        return LocatedError(f"{expected} expected, not '{token.value}'{self.explain_current()}", token.offset)
+
+    def explain_current(self) -> str:
+        """Return the continuation of the message that the next token is unexpected, or ''."""
+        token = self.current
+        if token.kind == KEYWORD or token.value in ("-", "if"):
+            return explain_unexpected(self.source, token.offset, token.value)
+        return ""

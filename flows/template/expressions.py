@@ -4,9 +4,9 @@ Loosest first: `and or` (grouping to the right), the word `not`, comparisons (to
 right), and a value with its keys and filters. A sign or `!` is allowed only before the first term of a sum.
 """
 
-import re
-
 from flows.template.closures import (
+    OperatorFunc,
+    add_hint_to_errors,
     compile_function_call,
     compile_logical_chain,
     compile_lookups,
@@ -19,11 +19,12 @@ from flows.template.closures import (
     fold_right,
     make_constant,
     track_reads,
+    warn_about_none,
 )
 from flows.template.compilation import LITERALS, Expression, ExpressionFunc
 from flows.template.errors import LocatedError
 from flows.template.filter_calls import SHELL_SAFE_FILTERS, FilterCallParser, check_chain_length
-from flows.template.hints import suggest_key
+from flows.template.hints import explain_unexpected
 from flows.template.lexer import (
     KEYWORD,
     NAME,
@@ -37,7 +38,6 @@ from flows.template.runtime.operators import ADDITIONS, COMPARISONS, MULTIPLICAT
 
 # The result comes from the operator, or consists of letters and digits, for any input.
 _SHELL_SAFE_FUNCTIONS = frozenset(("base64Encode", "datastore", "randomAlpha", "randomInt", "range"))
-_DASHED_PATH_PATTERN = re.compile(r"[A-Za-z_]\w*(?:\.\w+)+(?:-\w+)*\Z", re.ASCII)
 _LOGICAL_OPERATORS = {"and": True, "&&": True, "or": False, "||": False}
 
 
@@ -135,35 +135,34 @@ class ExpressionParser(FilterCallParser):
         stream, token = self.stream, self.stream.current
         is_signed = token.kind == SYMBOL and token.value in ("+", "-", "!")
         first = self._parse_signed(token) if is_signed else self._parse_product()
-        operands, operations, offsets = [first], [], []
+        operands, operations, offsets, hint = [first], [], [], ""
         while operator := stream.accept_symbol("+", "-"):
-            if operator.value == "+" or not self._record_dashed_key(token, operator):
-                token = stream.current
-            operands.append(self._parse_product())
             operations.append(ADDITIONS[operator.value])
+            if operator.value == "-":
+                hint = self._record_dash(operator, operations) or hint
+            operands.append(self._parse_product())
             offsets.append(operator.offset)
         if not operations:
             return first
         evaluate = fold_left([operand.evaluate for operand in operands], operations, offsets)
         is_shell_safe = all(operand.is_shell_safe for operand in operands)
         return Expression(
-            evaluate, first.offset, all(operand.is_safe for operand in operands), is_shell_safe=is_shell_safe
+            add_hint_to_errors(evaluate, hint) if hint else evaluate,
+            first.offset,
+            all(operand.is_safe for operand in operands),
+            is_shell_safe=is_shell_safe,
         )
 
-    def _record_dashed_key(self, first: TemplateToken, dash: TemplateToken) -> bool:
-        """Record a probable key with a dash, such as `Event.Payload.issue-key`, for the warning about `key`.
+    def _record_dash(self, dash: TemplateToken, operations: list[OperatorFunc]) -> str:
+        """Record a dash that is probably a part of a key, as in `Event.Payload.issue-key`.
 
-        `first` is the first token of the path. Return whether it is such a key.
+        Return the right spelling, or '' if the dash can be a minus. The last of the operations is its own.
         """
-        following, source = self.stream.current, self.compilation.source
-        if following.kind != NAME or following.offset != dash.offset + 1:
-            return False
-        path, _, key = source[first.offset : dash.offset].rpartition(".")
-        if not _DASHED_PATH_PATTERN.match(f"{path}.{key}"):
-            return False
-        end = following.offset + len(following.value)
-        self.compilation.record_dashed_key(suggest_key(path, f"{key}-{following.value}", source, end), following.offset)
-        return True
+        hint = self.compilation.record_dash(self.stream, dash.offset)
+        if hint and self.stream.current.kind == NUMBER:
+            operations[-1] = warn_about_none(operations[-1], hint)
+            return ""
+        return hint
 
     def _parse_signed(self, token: TemplateToken) -> Expression:
         is_negative = False
@@ -233,7 +232,8 @@ class ExpressionParser(FilterCallParser):
             stream.index += 1
             return make_constant(token.value == "true", token.offset)
         if token.kind == KEYWORD:
-            raise LocatedError(f"keyword '{token.value}' is not allowed here", token.offset)
+            hint = explain_unexpected(self.compilation.source, token.offset, token.value)
+            raise LocatedError(f"keyword '{token.value}' is not allowed here{hint}", token.offset)
         if stream.accept_symbol("("):
             return self._parse_parentheses(token)
         if token.kind == SYMBOL and token.value in ("-", "+", "!"):

@@ -64,7 +64,10 @@ class FilterCallParser(ABC):
         """Parse `:second` after `name:first`; return the expression of both values."""
         if first is None or not self.stream.accept_symbol(":"):
             name = token.value
-            raise LocatedError(f"filter '{name}' takes two arguments: {name}:'old':'new'", self.stream.current.offset)
+            hint = self.stream.explain_current()
+            raise LocatedError(
+                f"filter '{name}' takes two arguments: {name}:'old':'new'{hint}", self.stream.current.offset
+            )
         evaluate_first = first.evaluate
         evaluate_second = self._parse_filter_argument(with_line_breaks=True).evaluate
         return Expression(lambda scope: (evaluate_first(scope), evaluate_second(scope)), first.offset)

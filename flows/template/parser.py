@@ -102,7 +102,7 @@ class TemplateParser:
                 opening_tag.token.offset,
             )
         end_token = TemplateToken(END, "", len(self.source))
-        return self._make_block(nodes, cost_before, block_start, Tag(end_token, TokenStream([end_token])))
+        return self._make_block(nodes, cost_before, block_start, Tag(end_token, TokenStream([end_token], self.source)))
 
     def _make_block(self, nodes: list[RenderFunc], cost_before: int, start: int, end_tag: Tag) -> Block:
         cost = self.compilation.cost - cost_before + len(nodes) + 1
@@ -139,7 +139,7 @@ class TemplateParser:
             )
         self.position = code.end
         self._trims_start = code.closing_delimiter.startswith("-")
-        return TokenStream(code.tokens)
+        return TokenStream(code.tokens, self.source)
 
     def _read_tag(self, start: int, delimiter_length: int) -> Tag:
         stream = self._tokenize(start, delimiter_length, "%}")

@@ -9,6 +9,8 @@ from tests.template.recorded import reader
 
 pytestmark = pytest.mark.unit
 
+KEY = "a dash is a minus here: for a key with a dash, write "
+
 
 def error_of(source: str) -> TemplateError:
     with pytest.raises(TemplateError) as caught:
@@ -99,9 +101,6 @@ def test_a_probable_mistake_gives_a_warning(source: str, warnings: list[str]) ->
     assert [warning.message for warning in compile_template(source).warnings] == warnings
 
 
-KEY = "a dash is a minus here: for a key with a dash, write "
-
-
 @pytest.mark.parametrize(
     ("source", "message"),
     [
@@ -109,7 +108,7 @@ KEY = "a dash is a minus here: for a key with a dash, write "
         ("{{ x[ -2 ] }}", "unexpected character '[': write x|index:-2"),
         ("{{ x['a'] }}", "unexpected character '[': write x.a"),
         ('{{ Event.Payload["a-b"] }}', "unexpected character '[': write Event.Payload|key:'a-b'"),
-        ("{{ x['a b'].c }}", "unexpected character '[': write (x|key:'a b')"),
+        ("{{ x['a b'].c }}", "unexpected character '[': write (x|key:'a b').c"),
         ('{{ x["it\'s"] }}', "unexpected character '[': write x|key:\"it's\""),
         ("{{ x[i] }}", "unexpected character '[': write x|index:i for a list, and x|key:i for a map"),
         ("{{ x[1:] }}", "unexpected character '[': write x.0 for an item, and x|slice:'1:3' for a part"),
@@ -130,7 +129,31 @@ KEY = "a dash is a minus here: for a key with a dash, write "
         ("{% filter cut('a') %}{% endfilter %}", "a filter takes its argument after a colon: write cut:'a'"),
         ("{{ Event.Payload.gerät }}", "unexpected character 'ä': write Event.Payload|key:'gerät'"),
         ("{{ Context.Größe|upper }}", "unexpected character 'ö': write Context|key:'Größe'"),
-        ("{% if Event.Payload.gerät.name %}{% endif %}", "unexpected character 'ä': write (Event.Payload|key:'gerät')"),
+        (
+            "{% if Event.Payload.gerät.name %}{% endif %}",
+            "unexpected character 'ä': write (Event.Payload|key:'gerät').name",
+        ),
+        ("{{ x.gerät-id|upper }}", "unexpected character 'ä': write x|key:'gerät-id'"),
+        ("{{ x.id-gerät - 1 }}", "unexpected character 'ä': write x|key:'id-gerät'"),
+        ("{{ x.größe-1 }}", "unexpected character 'ö': write x|key:'größe'"),
+        ("{{ 'a'|default:x.gerät }}", "unexpected character 'ä': write (x|key:'gerät')"),
+        ("{{ datastore('x').gerät }}", "unexpected character 'ä': write datastore('x')|key:'gerät'"),
+        ("{{ x.@type }}", "unexpected character '@': write x|key:'@type'"),
+        ("{{ x.$ref.y }}", "unexpected character '$': write (x|key:'$ref').y"),
+        ("{{ x.in }}", "a name or a number after the '.' expected, not 'in': write x|key:'in'"),
+        ("{{ x.not-found }}", "a name or a number after the '.' expected, not 'not': write x|key:'not-found'"),
+        ("{{ x.sign-in-url|upper }}", f"keyword 'in' is not allowed here: {KEY}x|key:'sign-in-url'"),
+        ("{% filter default:x.a-b %}{% endfilter %}", f"'%}}' expected, not '-': {KEY}(x|key:'a-b')"),
+        (
+            "{{ 'a'|replace:x.a-b:'c' }}",
+            f"filter 'replace' takes two arguments: replace:'old':'new': {KEY}(x|key:'a-b')",
+        ),
+        ("{% set my-name = 1 %}", "'=' expected, not '-': a name can't contain a dash, write my_name"),
+        ("{% for my-item in x %}{% endfor %}", "'in' expected, not '-': a name can't contain a dash, write my_item"),
+        ("{% with my-name=1 %}{% endwith %}", "'=' expected, not '-': a name can't contain a dash, write my_name"),
+        ("{% macro m(my-name) %}", "',' or ')' expected, not '-': a name can't contain a dash, write my_name"),
+        ("{% append 1 to my-list %}", "'%}' expected, not '-': a name can't contain a dash, write my_list"),
+        ("{% if a and and b %}", "keyword 'and' is not allowed here"),
         ("{{ é }}", "unexpected character 'é': a name consists of the letters a to z, digits and _"),
     ],
 )  # fmt: skip
@@ -142,12 +165,25 @@ def test_a_spelling_of_another_language_gets_the_one_of_this_language(source: st
     ("source", "warnings"),
     [
         ("{{ Event.Payload.issue-key }}", [KEY + "Event.Payload|key:'issue-key'"]),
-        ("{{ 'a' + Event.Payload.issue-key.name }}", [KEY + "(Event.Payload|key:'issue-key')"]),
+        ("{{ 'a' + Event.Payload.issue-key.name }}", [KEY + "(Event.Payload|key:'issue-key').name"]),
         ("{{ Context.a-b == Context.a-b }}", [KEY + "Context|key:'a-b'"]),
-        (
-            "{{ Event.Payload.one-two-three }}",
-            [KEY + "Event.Payload|key:'one-two'", KEY + "Event.Payload|key:'one-two-three'"],
-        ),
+        ("{{ Event.Payload.one-two-three }}", [KEY + "Event.Payload|key:'one-two-three'"]),
+        ("{{ Event.Payload.eu-west-1 }}", [KEY + "Event.Payload|key:'eu-west-1'"]),
+        ("{{ Event.Payload.issue-key|upper }}", [KEY + "Event.Payload|key:'issue-key'"]),
+        ("{{ 2 * Event.Payload.a-b }}", [KEY + "Event.Payload|key:'a-b'"]),
+        ("{{ -Event.Payload.a-b }}", [KEY + "Event.Payload|key:'a-b'"]),
+        ("{{ 'x'|default:Event.Payload.a-b }}", [KEY + "(Event.Payload|key:'a-b')"]),
+        ("{{ 'x'|replace:'x':Event.Payload.a-b.c }}", [KEY + "(Event.Payload|key:'a-b').c"]),
+        ("{% if Event.Payload.a-b|lower == 'x' %}{% endif %}", [KEY + "Event.Payload|key:'a-b'"]),
+        ("{% for x in Event.Payload.a-b %}{% endfor %}", [KEY + "Event.Payload|key:'a-b'"]),
+        ("{% set x = datastore(Event.Payload.a-b) %}", [KEY + "Event.Payload|key:'a-b'"]),
+        ("{{ datastore('x').a-b }}", [KEY + "datastore('x')|key:'a-b'"]),
+        ("{{ (Event.Payload.list|first).a-b }}", [KEY + "(Event.Payload.list|first)|key:'a-b'"]),
+        ("{{ Event.Payload.job-template }}", [KEY + "Event.Payload|key:'job-template'"]),
+        ("{{ Event.Payload.is-true }}", [KEY + "Event.Payload|key:'is-true'"]),
+        ("{{ Event.Payload.is-None }}", [KEY + "Event.Payload|key:'is-None'"]),
+        ("{{ Event.Payload.n-randomInt(2) }}{{ Event.Payload.n-Event.Payload.m }}", []),
+        ("{{ Payload.x }}", ["unknown variable 'Payload' is always empty: did you mean 'Event.Payload'?"]),
         ("{{ Event.Payload.item-1 }}{{ Event.Payload.a -1 }}", []),
         ("{{ Event.Payload.a - q }}", ["unknown variable 'q' is always empty"]),
         ("{% set key = 1 %}{{ Event.Payload.issue-key }}", []),
@@ -159,6 +195,64 @@ def test_a_spelling_of_another_language_gets_the_one_of_this_language(source: st
 )  # fmt: skip
 def test_a_key_with_a_dash_and_a_filter_as_a_function_get_the_right_spelling(source: str, warnings: list[str]) -> None:
     assert [warning.message for warning in compile_template(source).warnings] == warnings
+
+
+@pytest.mark.parametrize(
+    ("source", "error"),
+    [
+        ("{{ Event.Payload.issue-key|upper }}", "an empty text is not a number"),
+        ("{{ Event.Payload.issue-key|date:'H:i' }}", "date needs a time, not none"),
+        ("{% if 'x' + Event.Payload.issue-key %}{% endif %}", "'x' is not a number"),
+        ("{{ Event.Payload.job-template }}", "template takes two arguments, not 0"),
+    ],
+)
+def test_an_error_of_a_key_with_a_dash_names_the_right_spelling(source: str, error: str) -> None:
+    key = "issue-key" if "issue" in source else "job-template"
+    assert error_of(source).message == f"{error}; {KEY}Event.Payload|key:'{key}'"
+
+
+def test_a_dash_before_a_number_is_a_minus_but_a_missing_key_is_explained() -> None:
+    context = RenderContext({"Event": {"Payload": {"count": 3}}}, reader({}))
+    context.collected_warnings = []
+    source = "{{ Event.Payload.count-1 }} {{ Event.Payload.sha-256 }}"
+    assert compile_template(source).render(context) == "2 -256"
+    context.collect_warnings(source, "")
+    assert [warning.message for warning in context.collected_warnings] == [
+        f"{KEY}Event.Payload|key:'sha-256'",
+        "none counts as 0 here",
+    ]
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ PATH|upper }}",
+        "{{ 'x' + PATH }}",
+        "{{ ''|default:PATH }}",
+        "{{ 'y'|replace:'y':PATH|upper }}",
+        "{% if PATH == 'v' %}V{% endif %}",
+        "{% set x = PATH %}{{ x }}",
+        "{% with x=PATH %}{{ x }}{% endwith %}",
+        "{{ datastore(PATH, PATH) }}",
+        "{% for x in PATH %}{{ x }}{% endfor %}",
+        "{% firstof '' PATH %}",
+    ],
+)
+@pytest.mark.parametrize("path", ["Event.Payload.a-b", "Event.Payload.c-d-e.f", "Event.Payload.ü.x"])
+def test_the_suggested_spelling_gives_the_value(template: str, path: str) -> None:
+    try:
+        messages = [warning.message for warning in compile_template(template.replace("PATH", path)).warnings]
+    except TemplateError as error:
+        messages = [error.message]
+    suggestion = messages[0].partition(" write ")[2]
+    variables = {"Event": {"Payload": {"a-b": "v", "c-d-e": {"f": "v"}, "ü": {"x": "v"}}}}
+    context = RenderContext(variables, reader({}))
+    assert compile_template(template.replace("PATH", suggestion)).render(context).lower() in ("v", "xv")
+
+
+def test_many_dashes_are_examined_in_little_time() -> None:
+    source = "{{ " + " + ".join([f"({'a' * 190}.b).c-d"] * 4000) + " }}"
+    assert len(compile_template(source).warnings) == 2
 
 
 def test_there_is_one_warning_per_name_and_a_maximum() -> None:
