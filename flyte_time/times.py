@@ -1,6 +1,7 @@
 """Times as text or numbers, in the formats that programs and protocols print.
 
-RFC 3339 and ISO 8601, RFC 2822 and HTTP, Go, `date`, `git log` and OpenSSL, and seconds or milliseconds since 1970.
+RFC 3339 and ISO 8601, RFC 2822 and HTTP, Go, JavaScript, `date`, `git log` and OpenSSL, and numbers of seconds or
+milliseconds since 1970.
 """
 
 import re
@@ -14,18 +15,21 @@ _MIN_MILLISECONDS, _MIN_MICROSECONDS, _MIN_NANOSECONDS = 10**11, 10**14, 10**17
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _MONTH_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-# The names that RFC 2822 defines, with their hours from UTC; it advises against others, which are ambiguous.
+# The names that RFC 2822 defines, and those of European zones, with their hours from UTC. Others have several meanings.
 _ZONE_HOURS = {
     "z": 0, "utc": 0, "gmt": 0, "ut": 0,
     "est": -5, "edt": -4, "cst": -6, "cdt": -5, "mst": -7, "mdt": -6, "pst": -8, "pdt": -7,
+    "wet": 0, "west": 1, "cet": 1, "cest": 2, "eet": 2, "eest": 3,
 }  # fmt: skip
-_CLOCK = r"(?P<hour>\d\d):?(?P<minute>\d\d)(?::?(?P<second>\d\d)(?:[.,](?P<fraction>\d+))?)?"
-# After a numeric offset, Go and `date` may print the zone's name, and mail programs a comment.
-_ZONE = (
-    r"(?: ?(?:(?P<sign>[+-])(?P<zone_hour>\d\d)(?::?(?P<zone_minute>\d\d))?(?: \(?[a-z]{1,5}\)?| [+-]\d\d(?:\d\d)?)?"
-    r"|(?P<zone_name>[a-z]{1,5})))?"
-)
-_WEEKDAY = r"(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,? )?"
+_SECOND = r"(?P<second>\d\d)(?:[.,](?P<fraction>\d+))?"
+_CLOCK = rf"(?P<hour>\d\d|\d(?=:)):?(?P<minute>\d\d)(?::?{_SECOND})?"
+_CLOCK_WITH_COLONS = rf"(?P<hour>\d\d?):(?P<minute>\d\d)(?::{_SECOND})?"
+# JavaScript prints `GMT+0200`. After a numeric offset, Go and `date` may print the zone's name.
+_OFFSET = r"(?:gmt|utc)?(?P<sign>[+-])(?P<zone_hour>\d\d)(?::?(?P<zone_minute>\d\d))?"
+_ZONE = rf"(?: ?(?:{_OFFSET}(?: [a-z]{{1,5}}| [+-]\d\d(?:\d\d)?)?|(?P<zone_name>[a-z]{{1,5}})))?"
+# Mail programs and JavaScript add the zone's name as a comment.
+_COMMENT_PATTERN = re.compile(r" ?\([^()]*\)\Z")
+_WEEKDAY = r"(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*(?: ?, ?| ))?"
 _MONTH = rf"(?P<month_name>{'|'.join(_MONTH_NAMES)})[a-z]*"
 _PATTERNS = tuple(
     re.compile(pattern, re.ASCII | re.IGNORECASE)
@@ -33,12 +37,17 @@ _PATTERNS = tuple(
         rf"(?P<year>\d{{4}})-(?P<month>\d\d)-(?P<day>\d\d)(?:[t ]{_CLOCK}{_ZONE})?",
         rf"(?P<year>\d{{4}})(?P<month>\d\d)(?P<day>\d\d)(?:t{_CLOCK}{_ZONE})?",
         rf"{_WEEKDAY}(?P<day>\d{{1,2}})[ -]{_MONTH}[ -](?P<year>\d{{4}}|\d\d)(?: {_CLOCK}{_ZONE})?",
-        rf"{_WEEKDAY}{_MONTH} {{1,2}}(?P<day>\d{{1,2}}) {_CLOCK} (?P<year>\d{{4}}){_ZONE}",
-        rf"{_WEEKDAY}{_MONTH} {{1,2}}(?P<day>\d{{1,2}}) {_CLOCK}{_ZONE} (?P<year>\d{{4}})",
+        rf"{_WEEKDAY}{_MONTH} (?P<day>\d{{1,2}}) {_CLOCK_WITH_COLONS} (?P<year>\d{{4}}){_ZONE}",
+        rf"{_WEEKDAY}{_MONTH} (?P<day>\d{{1,2}}) {_CLOCK_WITH_COLONS}{_ZONE} (?P<year>\d{{4}})",
+        rf"{_WEEKDAY}{_MONTH} (?P<day>\d{{1,2}}),? (?P<year>\d{{4}})(?: {_CLOCK_WITH_COLONS}{_ZONE})?",
     )
 )
 # From 100,000,000 on, which is in 1973: a smaller number is probably a year, a duration or a mistake.
 _NUMBER_PATTERN = re.compile(r"([1-9]\d{8,18})(?:\.(\d{1,9}))?", re.ASCII)
+
+
+class UnknownZoneError(ValueError):
+    """A time zone whose name is not known, or has several meanings."""
 
 
 class ParsedTime(NamedTuple):
@@ -60,10 +69,11 @@ def read_time(value: object) -> ParsedTime:
             return ParsedTime(value if value.tzinfo else value.replace(tzinfo=UTC), value.tzinfo is None)
         parsed = _read_text(value) if isinstance(value, str) else _read_number(value)
         parsed.moment.astimezone(UTC)
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError) as error:
         text = repr(value)
+        reason = f" ({error})" if isinstance(error, UnknownZoneError) else ""
         raise ValueError(
-            f"invalid time {text if len(text) <= 60 else text[:60] + '…'}, use for example {TIME_EXAMPLES}"
+            f"invalid time {text if len(text) <= 60 else text[:60] + '…'}{reason}, use for example {TIME_EXAMPLES}"
         ) from None
     return parsed
 
@@ -75,7 +85,7 @@ def _read_number(value: object) -> ParsedTime:
 
 
 def _read_text(text: str) -> ParsedTime:
-    text = " ".join(text.split()) if len(text) <= MAX_TEXT_LENGTH else ""
+    text = _COMMENT_PATTERN.sub("", " ".join(text.split())) if len(text) <= MAX_TEXT_LENGTH else ""
     for pattern in _PATTERNS:
         if match := pattern.fullmatch(text):
             return _build_time(match.groupdict())
@@ -102,6 +112,9 @@ def _build_time(parts: dict[str, str | None]) -> ParsedTime:
     month = parts.get("month")
     month_number = int(month) if month else _MONTH_NAMES.index((parts["month_name"] or "").lower()) + 1
     fraction = (parts["fraction"] or "")[:6].ljust(6, "0")
+    second = int(parts["second"] or 0)
+    # RFC 3339 allows leap seconds.
+    is_leap_second = second == 60
     zone = _build_zone(parts)
     moment = datetime(
         _build_year(parts["year"] or ""),
@@ -109,11 +122,11 @@ def _build_time(parts: dict[str, str | None]) -> ParsedTime:
         int(parts["day"] or 0),
         int(parts["hour"] or 0),
         int(parts["minute"] or 0),
-        int(parts["second"] or 0),
+        59 if is_leap_second else second,
         int(fraction),
         zone or UTC,
     )
-    return ParsedTime(moment, zone is None)
+    return ParsedTime(moment + timedelta(seconds=is_leap_second), zone is None)
 
 
 def _build_year(text: str) -> int:
@@ -134,6 +147,6 @@ def _build_zone(parts: dict[str, str | None]) -> tzinfo | None:
     if name is None:
         return None
     if name.lower() not in _ZONE_HOURS:
-        raise ValueError
+        raise UnknownZoneError(f"unknown time zone {name!r}")
     hours = _ZONE_HOURS[name.lower()]
     return timezone(timedelta(hours=hours)) if hours else UTC

@@ -6,8 +6,10 @@ An invalid value raises `ValueError`; several errors, or errors with paths, rais
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
+
+from flyte_time.times import parse_time
 
 Coercer = Callable[[Any], Any]
 
@@ -96,13 +98,15 @@ def to_none(raw_value: Any) -> None:
 
 
 def build_date_coercer(date_type: type[date]) -> Coercer:
-    """Build a coercer from ISO 8601 text to `datetime` or `date`."""
+    """Build a coercer from text, or seconds since 1970, to `datetime` or `date`; a time without a zone is in UTC."""
+    noun, example = ("time", "2026-11-21T05:30:00Z") if date_type is datetime else ("date", "2026-11-21")
 
     def coerce(raw_value: Any) -> date:
         try:
-            return date_type.fromisoformat(raw_value.strip())
-        except (AttributeError, TypeError, ValueError):
-            raise mismatch_error(f"must be an ISO 8601 {date_type.__name__}", raw_value) from None
+            moment = parse_time(raw_value)
+        except ValueError:
+            raise mismatch_error(f"must be a {noun}, such as {example}", raw_value) from None
+        return moment if date_type is datetime else moment.date()
 
     return coerce
 

@@ -4,7 +4,6 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
@@ -14,6 +13,7 @@ from flyte_client.transport.poll_connection import PollConnection
 from flyte_client.transport.trace_context import carried_headers
 from flyte_client.version import __version__
 from flyte_formats.characters import replace_surrogates
+from flyte_time.times import parse_time
 
 MAX_POLL_WAIT_SECONDS = 30
 
@@ -115,7 +115,7 @@ def parse_retry_after(response: httpx.Response) -> float | None:
     if text.isascii() and text.isdigit():
         return min(float(text), MAX_RETRY_AFTER)
     try:
-        delay = parsedate_to_datetime(text).timestamp() - time.time()
+        delay = parse_time(text).timestamp() - time.time()
     except ValueError:
         return None
     return min(max(0.0, delay), MAX_RETRY_AFTER)

@@ -12,7 +12,10 @@ def format_rfc3339(moment: datetime) -> str:
 
 
 def parse_rfc3339(text: str) -> datetime:
-    """Parse an RFC 3339 time; digits beyond microseconds are dropped. Raise `ValueError`."""
+    """Parse a time that the server itself has stored; digits beyond microseconds are dropped. Raise `ValueError`.
+
+    `flyte_time.times` reads the times that others write.
+    """
     match = _RFC3339.fullmatch(text)
     if not match:
         raise ValueError("must be an RFC 3339 time, such as 2026-11-21T05:30:28.849Z")

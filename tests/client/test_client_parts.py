@@ -101,6 +101,9 @@ def test_retry_after_as_a_date() -> None:
     assert 0 < pause <= 600
     past = format_datetime(datetime(2001, 1, 1, tzinfo=UTC), usegmt=True)
     assert parse_retry_after(httpx.Response(503, headers={"Retry-After": past})) == 0.0
+    assert parse_retry_after(httpx.Response(503, headers={"Retry-After": "Thursday, 01-Jan-70 00:00:00 GMT"})) == 0.0
+    for text in ("soon", "Mon, 01 Jan 2001 00:00:00 +9900"):
+        assert parse_retry_after(httpx.Response(503, headers={"Retry-After": text})) is None
 
 
 def test_a_command_has_one_handler() -> None:

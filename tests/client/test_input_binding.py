@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta, timezone
 from enum import Enum
 from typing import Annotated, Any, Literal
 
@@ -114,7 +114,11 @@ def bind_errors(annotation: Any, raw: Any) -> list[tuple[str, str]]:
         ("either", 5, 5),
         ("either", "5", "5"),
         ("when", "2026-11-21T10:00:00Z", datetime(2026, 11, 21, 10, tzinfo=UTC)),
+        ("when", "Sat, 21 Nov 2026 11:00 +0100 (CET)", datetime(2026, 11, 21, 11, tzinfo=timezone(timedelta(hours=1)))),
+        ("when", "2026-11-21 10:00", datetime(2026, 11, 21, 10, tzinfo=UTC)),
+        ("when", 1795255200, datetime(2026, 11, 21, 10, tzinfo=UTC)),
         ("day", "2026-11-21", date(2026, 11, 21)),
+        ("day", "21 Nov 2026", date(2026, 11, 21)),
         ("day", " 2026-11-21\n", date(2026, 11, 21)),
         ("points", [{"x": 1}, {"x": "2", "y": 3}], [Point(1), Point(2, 3)]),
         ("points", '[{"x": 1}]', [Point(1)]),
@@ -150,8 +154,10 @@ def test_a_value_is_converted_to_the_type_of_its_field(name: str, raw: Any, valu
         ("colour", "blue", ".colour", "must be one of red, 3"),
         ("mode", True, ".mode", "must be one of any, all, 2"),
         ("maybe", "soon", ".maybe", "must be a whole number, not text"),
-        ("when", "soon", ".when", "must be an ISO 8601 datetime, not text"),
-        ("day", 5, ".day", "must be an ISO 8601 date, not a number"),
+        ("when", "soon", ".when", "must be a time, such as 2026-11-21T05:30:00Z, not text"),
+        ("when", True, ".when", "must be a time, such as 2026-11-21T05:30:00Z, not a boolean"),
+        ("when", "2026-11-21T10:00 IST", ".when", "must be a time, such as 2026-11-21T05:30:00Z, not text"),
+        ("day", 5, ".day", "must be a date, such as 2026-11-21, not a number"),
         ("points", {"x": 1}, ".points", "must be a list, not an object"),
         ("points", [{"x": 1}, {}], ".points[1].x", "required"),
         ("points", "[1", ".points", "must be a list, not text"),

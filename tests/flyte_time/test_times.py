@@ -50,7 +50,17 @@ MOMENT = datetime(2026, 11, 21, 5, 30, tzinfo=UTC)
         "Sat, 21 Nov 2026 00:30:00 EST",
         "Sat, 21 Nov 26 05:30:00 GMT",
         "Saturday, 21-Nov-26 05:30:00 GMT",
+        "Sat, 21 Nov 2026 5:30 +0000",
+        "Sat,21 Nov 2026 07:30:00 EET",
+        "Fri, 20 Nov 2026 21:30:00 -0800 (Pacific Standard Time)",
+        "Sat, 21 Nov 2026 05:30:00 GMT (Greenwich)",
+        "Sat, 21 Nov 2026 07:30:00 CEST",
+        "21 Nov 2026 05:29:60 +0000",
+        # JavaScript
+        "Sat Nov 21 2026 06:30:00 GMT+0100 (Central European Standard Time)",
+        "Sat Nov 21 2026 05:30:00 UTC+00:00",
         # date, git, OpenSSL
+        "Sat Nov 21 06:30:00 CET 2026",
         "Sat Nov 21 05:30:00 UTC 2026",
         "Sat Nov 21 06:30:00 2026 +0100",
         "Nov 21 05:30:00 2026 GMT",
@@ -84,7 +94,10 @@ def test_a_number_is_read(number: float) -> None:
         "2026-11-21 05:30:00.000",
         "2026-11-21 05:30",
         "20261121T053000",
+        "2026-11-21 5:30",
         "Sat Nov 21 05:30:00 2026",
+        "Sat, 21 Nov 2026 5:30",
+        "Nov 21, 2026 5:30",
         "Sat, 21 Nov 2026 05:30:00",
     ],
 )
@@ -92,7 +105,7 @@ def test_a_text_without_a_zone_is_in_utc_and_naive(text: str) -> None:
     assert read_time(text) == (MOMENT, True)
 
 
-@pytest.mark.parametrize("text", ["2026-11-21", "20261121", "21 Nov 2026", "Sat, 21 Nov 2026"])
+@pytest.mark.parametrize("text", ["2026-11-21", "20261121", "21 Nov 2026", "Sat, 21 Nov 2026", "November 21, 2026"])
 def test_a_date_is_its_midnight_in_utc(text: str) -> None:
     assert read_time(text) == (datetime(2026, 11, 21, tzinfo=UTC), True)
 
@@ -155,6 +168,17 @@ def test_anything_else_is_an_error_with_the_value(value: object) -> None:
         parse_time(value)
 
     assert repr(value)[:60] in str(caught.value)
+
+
+@pytest.mark.parametrize("zone", ["IST", "MSK", "A", "XYZ"])
+@pytest.mark.parametrize("text", ["2026-11-21T05:30:00 {}", "Sat, 21 Nov 2026 05:30 {}", "Nov 21 05:30:00 {} 2026"])
+def test_a_zone_name_that_is_unknown_or_ambiguous_is_an_error_that_names_it(text: str, zone: str) -> None:
+    value = text.format(zone)
+
+    with pytest.raises(ValueError, match=r"^invalid time") as caught:
+        parse_time(value)
+
+    assert f"{value!r} (unknown time zone {zone!r}), use for example" in str(caught.value)
 
 
 @settings(max_examples=50, deadline=None)

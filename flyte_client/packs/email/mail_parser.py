@@ -3,15 +3,15 @@
 import hashlib
 import logging
 import re
-from datetime import UTC
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from email.parser import BytesHeaderParser
 from typing import Any
 
 from flyte_client.packs.email.mail_content import read_content
-from flyte_client.packs.email.mail_text import decode_escaped_bytes, parse_header, remove_unstorable
+from flyte_client.packs.email.mail_text import decode_escaped_bytes, get_raw_header, parse_header, remove_unstorable
 from flyte_formats.characters import replace_control_characters
+from flyte_time.times import parse_time
 
 MAX_HEADER_LENGTH = 1000
 MAX_ADDRESSES = 100
@@ -88,9 +88,12 @@ def _read_addresses(message: EmailMessage, name: str) -> list[dict[str, str]]:
 
 
 def _read_date(message: EmailMessage) -> str:
-    """Return the date in RFC 3339; one without a zone (`-0000` in RFC 5322) is in UTC."""
+    """Return the date in RFC 3339, or '' if it is missing or can't be read."""
+    raw_date = get_raw_header(message, "Date")
+    if raw_date is None:
+        return ""
     try:
-        date = message["Date"].datetime
-        return str((date if date.tzinfo else date.replace(tzinfo=UTC)).isoformat())
-    except Exception:  # as for contents; None without a date
+        return parse_time(raw_date).isoformat()
+    except ValueError as error:
+        logger.warning("header_unreadable name=Date error=%s", error)
         return ""

@@ -21,11 +21,14 @@ _HEADER_REGISTRY = HeaderRegistry()
 
 def parse_header(message: Message, name: str) -> Any:
     """Parse the first header of this name, also if it has bytes that are not ASCII; return None if it is missing."""
+    raw_value = get_raw_header(message, name)
+    return None if raw_value is None else _HEADER_REGISTRY(name, _join_encoded_words(raw_value))
+
+
+def get_raw_header(message: Message, name: str) -> str | None:
+    """Return the text of the first header of this name in one line, or None if it is missing."""
     raw_value = next((value for header, value in message.raw_items() if header.lower() == name.lower()), None)
-    if raw_value is None:
-        return None
-    unfolded = decode_escaped_bytes("".join(re.split(r"[\r\n]+", raw_value)))
-    return _HEADER_REGISTRY(name, _join_encoded_words(unfolded))
+    return None if raw_value is None else decode_escaped_bytes("".join(re.split(r"[\r\n]+", raw_value)))
 
 
 def decode_escaped_bytes(text: str) -> str:

@@ -11,6 +11,7 @@ from flyte_client.pack import Pack
 from flyte_client.packs.common.state_file import StateFile
 from flyte_client.packs.timer.schedule import iter_ticks
 from flyte_client.packs.timer.settings import Timer
+from flyte_time.times import read_time
 
 # An older tick is missed, not just late.
 LATE_TOLERANCE = timedelta(minutes=1)
@@ -111,7 +112,7 @@ def build_event_key(timer: Timer, tick: datetime) -> str:
 
 def _parse_time(text: object) -> datetime | None:
     try:
-        time = datetime.fromisoformat(str(text))
+        parsed = read_time(text)
     except ValueError:
         return None
-    return time if time.tzinfo else None
+    return None if parsed.is_naive else parsed.moment
