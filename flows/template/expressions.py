@@ -5,7 +5,6 @@ right), and a value with its keys and filters. A sign or `!` is allowed only bef
 """
 
 from flows.template.closures import (
-    OperatorFunc,
     add_hint_to_errors,
     compile_function_call,
     compile_logical_chain,
@@ -34,7 +33,7 @@ from flows.template.lexer import (
     TemplateToken,
 )
 from flows.template.limits import MAX_DIGITS
-from flows.template.runtime.operators import ADDITIONS, COMPARISONS, MULTIPLICATIONS, raise_to_power
+from flows.template.runtime.operators import ADDITIONS, COMPARISONS, MULTIPLICATIONS, OperatorFunc, raise_to_power
 
 # The result comes from the operator, or consists of letters and digits, for any input.
 _SHELL_SAFE_FUNCTIONS = frozenset(("base64Encode", "datastore", "randomAlpha", "randomInt", "range"))
