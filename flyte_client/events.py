@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flyte_formats.characters import replace_surrogates
+from flyte_formats.json_text import NestingError, check_depth
 
 FATAL = "FATAL"
 
@@ -33,13 +34,17 @@ def encode_event(event: Event, *, with_time: bool = True) -> bytes:
     """Encode an event for the server, with the current time as `createdAt` unless `with_time` is False.
 
     Encode once, not at each attempt: retries then send the same bytes and keep the time of the event. Unpaired
-    surrogates, which can't be sent, become U+FFFD. Raises `ValueError`, `TypeError` or `RecursionError` for a payload
-    that is not JSON-serializable.
+    surrogates, which can't be sent, become U+FFFD. Raises `ValueError` or `TypeError` for a payload that is not
+    JSON-serializable, and `NestingError` for one that the server does not accept.
     """
     document = {"event": event.name, "payload": event.payload}
     if with_time:
         document["createdAt"] = _format_now()
-    text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    try:
+        text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except RecursionError:
+        raise NestingError from None
+    check_depth(document, text)
     return replace_surrogates(text).encode()
 
 

@@ -1,20 +1,53 @@
-"""JSON from other systems, which is not always valid: NaN, and numbers that are too large for a double."""
+"""JSON from other systems: NaN, numbers that are too large for a double, and documents that are nested too deeply."""
 
 import json
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
+
+MAX_DEPTH = 100
+"""The maximum number of nested lists and objects in a document that the server accepts."""
+
+
+class NestingError(ValueError):
+    """A document with more nested lists and objects than are allowed."""
+
+    def __init__(self) -> None:
+        super().__init__(f"nested deeper than {MAX_DEPTH} levels")
 
 
 def parse_json(text: str) -> Any:
-    """Parse JSON. Raises `ValueError`, also for numbers that JSON can't hold, and `RecursionError`."""
-    return _load(text, _reject_number)
+    """Parse JSON. Raises `ValueError`, also for numbers that JSON can't hold, and `NestingError`."""
+    value = _load(text, _reject_number)
+    check_depth(value, text)
+    return value
 
 
 def parse_lenient_json(text: str) -> Any:
-    """Parse JSON, with None for numbers that JSON can't hold. Raises `ValueError` and `RecursionError`."""
+    """Parse JSON of any depth, with None for numbers that JSON can't hold.
+
+    Raises `ValueError`, and `NestingError` if it is nested too deeply for Python.
+    """
     return _load(text, lambda _: None)
+
+
+def check_depth(value: Any, text: str) -> None:
+    """Raise `NestingError` if the value, whose JSON is `text`, has more than MAX_DEPTH levels."""
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [child for parent in level for child in _get_children(parent)]
+        if not level:
+            return
+    raise NestingError
+
+
+def _get_children(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list | tuple) else ()
 
 
 def _load(text: str, convert_invalid: Callable[[str], Any]) -> Any:
@@ -26,6 +59,8 @@ def _load(text: str, convert_invalid: Callable[[str], Any]) -> Any:
         return json.loads(text.removeprefix("\ufeff"), parse_float=parse_float, parse_constant=convert_invalid)
     except json.JSONDecodeError:
         raise
+    except RecursionError:
+        raise NestingError from None
     except ValueError as error:
         if "set_int_max_str_digits" not in str(error):
             raise

@@ -160,7 +160,9 @@ def _unmarshal_json(scope: Scope, value: object) -> object:
     scope.render_context.charge(len(source) >> 2)
     try:
         parsed = json.loads(source, parse_constant=_reject_constant)
-    except (ValueError, RecursionError):
+    except RecursionError:
+        raise OperationError("unmarshalJson needs valid JSON: nested too deeply") from None
+    except ValueError:
         raise OperationError("unmarshalJson needs valid JSON") from None
     if parsed is None:
         return {}

@@ -1,6 +1,5 @@
 """`flyte datastore`: listing, reading, storing and deleting values."""
 
-import json
 import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
@@ -13,7 +12,7 @@ from flyte_client.cli.server_api import WARNING_HEADER, ServerApi
 from flyte_client.cli.tables import print_json, print_table, replace_unprintable
 from flyte_client.errors import SettingsError
 from flyte_formats.arguments import decode_argument
-from flyte_formats.json_text import parse_json
+from flyte_formats.json_text import NestingError, parse_json, parse_lenient_json
 
 JSON_TYPE, TEXT_TYPE, BINARY_TYPE = "application/json", "text/plain; charset=utf-8", "application/octet-stream"
 TYPES_BY_SUFFIX = {".json": JSON_TYPE, ".yaml": "application/x-yaml", ".yml": "application/x-yaml"}
@@ -111,8 +110,10 @@ def _guess_type(argument: str, value: bytes) -> str:
     except UnicodeDecodeError:
         return BINARY_TYPE
     try:
-        return JSON_TYPE if isinstance(json.loads(text), dict | list) else TEXT_TYPE
-    except (ValueError, RecursionError):
+        return JSON_TYPE if isinstance(parse_lenient_json(text), dict | list) else TEXT_TYPE
+    except NestingError:
+        return JSON_TYPE
+    except ValueError:
         return TEXT_TYPE
 
 
@@ -126,5 +127,5 @@ def _require_json(argument: str, value: bytes) -> None:
     source = "standard input" if argument == "-" else argument[1:] if argument.startswith("@") else "VALUE"
     try:
         parse_json(value.decode())
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise SettingsError(f"{source}: invalid JSON ({error}); use --type text/plain to store text") from None

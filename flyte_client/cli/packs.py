@@ -107,5 +107,5 @@ def read_json(text: str) -> Any:
         return parse_json(decode_text(data, errors="strict"))
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{source[:60]}: {describe_read_error(error)}") from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise SettingsError(f"{source[:60]}: invalid JSON ({error})") from None

@@ -91,7 +91,7 @@ def encode_or_fatal(event: Event) -> tuple[Event, bytes]:
     """Encode the event for the server; replace it by `FATAL` if it is not JSON-serializable."""
     try:
         return event, encode_event(event)
-    except (ValueError, TypeError, RecursionError) as error:
+    except (ValueError, TypeError) as error:
         logger.exception("result_unfit event=%s", event.name)
         replacement = fatal_event_from(error)
         return replacement, encode_event(replacement)

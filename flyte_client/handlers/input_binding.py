@@ -6,7 +6,6 @@ never imported here: packs that use it import it themselves.
 """
 
 import inspect
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from datetime import date, datetime
@@ -16,6 +15,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from flyte_client.handlers import coercion
 from flyte_client.handlers.coercion import Coercer, mismatch_error
+from flyte_formats.json_text import NestingError, parse_json
 
 LIST_TYPES = (list, tuple, set, frozenset, Sequence)
 MAPPING_TYPES = (dict, Mapping)
@@ -222,10 +222,15 @@ def _to_camel_case(name: str) -> str:
 
 
 def _parse_json_text(value: Any) -> Any:
-    """Parse a text that holds a JSON object or list, as templates yield it; return other values unchanged."""
+    """Parse a text that holds a JSON object or list, as templates yield it; return other values unchanged.
+
+    Raises `NestingError`.
+    """
     if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
         try:
-            return json.loads(value)
-        except (ValueError, RecursionError):
+            return parse_json(value)
+        except NestingError:
+            raise
+        except ValueError:
             return value
     return value

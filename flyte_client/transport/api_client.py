@@ -102,7 +102,7 @@ def parse_json_object(response: httpx.Response) -> Mapping[str, Any]:
     """Parse the response's JSON object. Raises `RefusedError` for anything else: then this is not a Flyte server."""
     try:
         content = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         content = None
     if not isinstance(content, dict):
         raise RefusedError(response.status_code, f"invalid response from {response.url}: expected a JSON object")
@@ -154,7 +154,7 @@ def check_response(response: httpx.Response) -> httpx.Response:
 def _parse_problem(response: httpx.Response) -> dict[str, Any] | None:
     try:
         problem = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return problem if isinstance(problem, dict) else None
 

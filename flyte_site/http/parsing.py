@@ -10,16 +10,16 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeAlias
 
 import yaml
 
 from flyte_formats.characters import replace_surrogates
+from flyte_formats.json_text import MAX_DEPTH, NestingError, check_depth
 from flyte_site.core.json_numbers import to_json_number
 
-MAX_DEPTH = 100
 MAX_EXPANSION = 2 * 1024 * 1024
 """The maximum number of characters of a document after the expansion of its aliases, or twice its length."""
 MAX_EXPANDED_NODES = 50_000
@@ -83,11 +83,13 @@ def parse_json(text: str, *, unique_keys: bool = False) -> Any:
         reason = f"{error.msg[:1].lower()}{error.msg[1:]}"
         raise DocumentError(f"invalid JSON: {reason}", error.lineno, error.colno) from None
     except RecursionError:
-        raise DocumentError(f"nested deeper than {MAX_DEPTH} levels") from None
+        raise DocumentError(str(NestingError())) from None
     except ValueError as error:
         raise DocumentError(str(error)) from None
-    if text.count("[") + text.count("{") > MAX_DEPTH:
-        _check_depth(value)
+    try:
+        check_depth(value, text)
+    except NestingError as error:
+        raise DocumentError(str(error)) from None
     return _replace_lone_surrogates(value) if _LONE_SURROGATE.search(text) else value
 
 
@@ -140,22 +142,6 @@ def _reject_constant(text: str) -> NoReturn:
     raise ValueError(f"invalid JSON: {text} is not allowed; use null or a string")
 
 
-def _check_depth(value: Any) -> None:
-    level = [value]
-    for _ in range(MAX_DEPTH):
-        level = [child for parent in level for child in _children(parent)]
-        if not level:
-            return
-    raise DocumentError(f"nested deeper than {MAX_DEPTH} levels")
-
-
-def _children(value: Any) -> Iterator[Any]:
-    if isinstance(value, dict):
-        yield from value.values()
-    elif isinstance(value, list):
-        yield from value
-
-
 def _replace_lone_surrogates(value: Any) -> Any:
     """Replace unpaired surrogates in all keys and texts of a parsed value."""
     if isinstance(value, str):
@@ -175,7 +161,7 @@ def _count_yaml_nodes(text: str) -> int:
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > MAX_DEPTH:
-                raise DocumentError(f"nested deeper than {MAX_DEPTH} levels")
+                raise DocumentError(str(NestingError()))
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
     return count

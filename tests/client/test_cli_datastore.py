@@ -66,6 +66,14 @@ def test_invalid_json_is_refused_and_not_stored(run: DatastoreCommand, value: st
     assert run("get", "cli/bad") == 3
 
 
+def test_a_value_that_is_nested_too_deeply_is_refused_with_the_limit(run: DatastoreCommand) -> None:
+    for depth in (101, 900, 5000):
+        assert run("put", "cli/bad", "[" * depth + "]" * depth) == 2
+        assert run.err == (
+            b"flyte: VALUE: invalid JSON (nested deeper than 100 levels); use --type text/plain to store text\n"
+        )
+
+
 def test_a_file_that_is_not_json_is_refused_by_its_name(run: DatastoreCommand, tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text("{'a': 1}")
     assert run("put", "cli/bad", f"@{tmp_path}/a.json") == 2

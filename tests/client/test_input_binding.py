@@ -162,6 +162,8 @@ def test_a_value_is_converted_to_the_type_of_its_field(name: str, raw: Any, valu
         ("points", [{"x": 1}, {}], ".points[1].x", "required"),
         ("points", "[1", ".points", "must be a list, not text"),
         ("by_name", {"a": {"x": []}}, ".by_name.a.x", "must be a whole number, not a list"),
+        ("points", "[" * 900 + "]" * 900, ".points", "nested deeper than 100 levels"),
+        ("raw", '{"a":' * 101 + "1" + "}" * 101, ".raw", "nested deeper than 100 levels"),
         ("nothing", 0, ".nothing", "must be null, not a number"),
         ("raw", "a", ".raw", "must be an object, not text"),
     ],

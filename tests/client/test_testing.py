@@ -18,6 +18,13 @@ class GreetInput:
     name: str
 
 
+def nest(depth: int) -> list[Any]:
+    value: list[Any] = []
+    for _ in range(depth - 1):
+        value = [value]
+    return value
+
+
 @pytest.fixture
 def pack() -> Pack:
     pack = Pack("Greeter")
@@ -44,6 +51,7 @@ def pack() -> Pack:
 
     pack.command("Stray", events=["Greeted"])(lambda action_input: Event("Greated"))
     pack.command("Odd", events=["Greeted"])(lambda action_input: Event("Greeted", object()))
+    pack.command("Deep", events=["Greeted"])(lambda depth: Event("Greeted", nest(depth)))
     return pack
 
 
@@ -53,6 +61,13 @@ def test_a_command_returns_its_event(pack: Pack) -> None:
 
 def test_an_async_handler_is_run_to_its_end(pack: Pack) -> None:
     assert PackTester(pack).command("Later", {"a": (1, 2)}) == Event("Greeted", {"a": [1, 2]})
+
+
+@pytest.mark.parametrize("depth", [100, 900, 100_000])
+def test_a_result_that_is_nested_too_deeply_becomes_fatal_with_the_limit(pack: Pack, depth: int) -> None:
+    assert PackTester(pack).command("Deep", 99) == Event("Greeted", nest(99))
+    event = PackTester(pack).command("Deep", depth)
+    assert (event.name, event.payload["message"]) == ("FATAL", "NestingError: nested deeper than 100 levels")
 
 
 def test_a_bad_input_returns_its_event(pack: Pack) -> None:

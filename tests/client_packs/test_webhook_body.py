@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from flyte_client.errors import RefusedError
 from flyte_client.events import Event, encode_event
 from flyte_client.packs.webhook.http_messages import RequestBodyError, WebhookRequest
 from flyte_client.packs.webhook.receiver import WebhookReceiver
@@ -109,12 +110,36 @@ def test_a_body_that_cannot_be_decompressed_is_refused(encoding: str, body: byte
         (b"1" * 5000, "a number has more than 4300 digits, which JSON can't hold"),
         (b"[-Infinity]", "-Infinity is not a number that JSON can hold"),
         (b"{", "line 1 column 2"),
-        (b"[" * 5000, "nested too deeply"),
+        (b"[" * 5000, "request body is not valid JSON: nested deeper than 100 levels"),
+        (b"[" * 900 + b"]" * 900, "request body is not valid JSON: nested deeper than 100 levels"),
+        (b"[" * 99 + b"]" * 99, "the event of this request is nested deeper than 100 levels"),
     ],
 )
 def test_json_that_is_invalid_is_refused_with_the_reason(body: bytes, text: str) -> None:
     status, answer = receive(body)
     assert (status, text in answer) == (400, True)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        (FORM, b"[" * 900 + b"]" * 900),
+        ("application/x-ndjson", b"1\n" + b"[" * 900 + b"]" * 900),
+        ("application/vnd.x+json", b'{"a":' * 900 + b"1" + b"}" * 900),
+    ],
+)
+def test_json_of_each_type_that_is_nested_too_deeply_is_refused_with_the_limit(content_type: str, body: bytes) -> None:
+    status, text = receive(body, content_type)
+    assert (status, text.endswith("nested deeper than 100 levels")) == (400, True)
+
+
+def test_the_sender_is_sent_the_reason_of_the_server() -> None:
+    def refuse(name: str, payload: Any, key: str | None) -> bool:
+        raise RefusedError(400, "payload.n: is too large")
+
+    request = WebhookRequest("POST", HOOK.path, "", {"content-type": JSON}, b"{}")
+    response = WebhookReceiver((HOOK,), refuse, 1000).receive(request)
+    assert (response.status, response.text) == (400, "invalid event: payload.n: is too large")
 
 
 def test_a_line_that_is_not_json_is_refused_with_its_number() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from flyte_formats.json_text import parse_json, parse_lenient_json
+from flyte_formats.json_text import MAX_DEPTH, NestingError, parse_json, parse_lenient_json
 
 pytestmark = pytest.mark.unit
 
@@ -35,3 +35,19 @@ def test_invalid_json_is_refused(text: str) -> None:
     for parse in (parse_json, parse_lenient_json):
         with pytest.raises(ValueError, match=r"line 1 column"):
             parse(text)
+
+
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
+def test_json_that_is_nested_too_deeply_is_refused_with_the_limit(opening: str, closing: str) -> None:
+    for depth in (MAX_DEPTH + 1, 900, 100_000):
+        with pytest.raises(NestingError, match=r"^nested deeper than 100 levels$"):
+            parse_json(opening * depth + "0" + closing * depth)
+    allowed = opening * MAX_DEPTH + "0" + closing * MAX_DEPTH
+    assert parse_json(allowed) == parse_lenient_json(allowed)
+    assert parse_json("[" + ",".join(["[]"] * 500) + "]") == [[]] * 500
+
+
+def test_lenient_json_can_be_as_deep_as_python_allows() -> None:
+    assert str(parse_lenient_json("[" * 200 + "]" * 200)).count("[") == 200
+    with pytest.raises(NestingError):
+        parse_lenient_json("[" * 100_000)

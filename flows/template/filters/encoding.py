@@ -22,10 +22,10 @@ _URL_TO_STANDARD = str.maketrans("-_", "+/")
 def _tojson(value: object, argument: object, render_context: RenderContext) -> object:
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=encode_json_value)
-    except (RecursionError, ValueError):
-        raise OperationError(
-            "tojson cannot write a value that is nested too deeply, or a number that is not finite"
-        ) from None
+    except RecursionError:
+        raise OperationError("tojson cannot write a value that is nested too deeply") from None
+    except ValueError:
+        raise OperationError("tojson cannot write a number that is not finite") from None
     # Join the halves of a surrogate pair; a single half becomes U+FFFD.
     return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 

@@ -9,6 +9,7 @@ from typing import Any
 from flyte_client.errors import SettingsError
 from flyte_client.packs.common.optional_import import require_extra
 from flyte_formats.decoding import decode_text, describe_decode_error
+from flyte_formats.json_text import NestingError
 from flyte_time.durations import parse_whole_seconds
 
 MAX_FILE_BYTES = 1024 * 1024
@@ -87,7 +88,9 @@ class ConfigSection:
         value = self._values.get(name)
         try:
             json.dumps(value, allow_nan=False)
-        except (TypeError, ValueError, RecursionError):
+        except RecursionError:
+            raise self.setting_error(name, str(NestingError())) from None
+        except (TypeError, ValueError):
             raise self.setting_error(name, "must be a JSON value; put dates in quotes") from None
         return value
 
@@ -147,11 +150,15 @@ def _parse_document(prefix: str, source: str, text: str) -> Any:
     if text.lstrip().startswith("{"):
         try:
             return json.loads(text)
-        except (ValueError, RecursionError):
+        except RecursionError:
+            raise SettingsError(f"{source}: {NestingError()}") from None
+        except ValueError:
             pass  # YAML flow style also starts with a brace
     with require_extra(prefix.removeprefix("FLYTE_").lower()):
         import yaml  # noqa: PLC0415
     try:
         return yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except RecursionError:
+        raise SettingsError(f"{source}: {NestingError()}") from None
+    except (yaml.YAMLError, ValueError) as error:
         raise SettingsError(f"{source}: invalid YAML or JSON ({' '.join(str(error).split())[:200]})") from None

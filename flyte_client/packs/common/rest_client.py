@@ -190,7 +190,7 @@ def _parse_response(response: httpx.Response, raw: bytes) -> Any:
 def _parse_json(raw: bytes) -> Any:
     try:
         return parse_lenient_json(decode_text(raw)) if raw else None
-    except (ValueError, RecursionError):
+    except ValueError:
         return None
 
 

@@ -14,7 +14,7 @@ from flyte_client.packs.slack.settings import SlackSettings
 from flyte_client.packs.slack.users import UserCache
 from flyte_client.packs.slack.web_api import SlackClient, SlackError, get_mapping
 from flyte_client.transport.retry import backoff
-from flyte_formats.json_text import parse_lenient_json
+from flyte_formats.json_text import NestingError, parse_lenient_json
 
 # Limit of events that are queued while Flyte is unreachable; Slack sends the others again.
 MAX_QUEUED = 1000
@@ -104,7 +104,7 @@ class SocketModeListener:
     def _enqueue(self, raw: str) -> None:
         try:
             envelope = parse_lenient_json(raw)
-        except (ValueError, RecursionError):
+        except ValueError:
             return  # the library logs it
         if not isinstance(envelope, dict) or envelope.get("type") != "events_api":
             return
@@ -132,8 +132,8 @@ class SocketModeListener:
             self._pack.send(event.name, event.payload, key=f"slack/{event_id}" if event_id else None)
         except RefusedError as error:
             return error.is_permanent
-        except RecursionError:  # nested too deeply
-            logger.error("event_unfit event=%s id=%s", event.name, event_id)
+        except NestingError as error:
+            logger.error("event_unfit event=%s id=%s reason=%r", event.name, event_id, str(error))
         return True
 
     def _acknowledge(self, client: Any, envelope: Mapping[str, Any]) -> None:

@@ -26,11 +26,13 @@ from flyte_client.packs.webhook.settings import Hook
 from flyte_client.packs.webhook.sns import SnsVerifier
 from flyte_client.packs.webhook.verification import SignedRequest, VerificationError, verify_client_state
 from flyte_formats.decoding import decode_text
+from flyte_formats.json_text import NestingError
 
 SAFE_KEY = re.compile(r"[\x21-\x7e]{1,150}\Z")
 # Time after a failure of the Flyte server in which requests get 503 without another attempt.
 UNAVAILABLE_SECONDS = 2.0
 RETRY_AFTER = "5"
+MAX_DETAIL_LENGTH = 200
 REFUSAL_TEXTS = {
     400: "invalid event",
     413: "event too large",
@@ -113,11 +115,12 @@ class WebhookReceiver:
         except RefusedError as error:
             if error.status in REFUSAL_TEXTS:
                 status = 409 if error.status == 422 else error.status
-                return WebhookResponse(status, REFUSAL_TEXTS[error.status], reason=str(error))
+                detail = f": {error.detail[:MAX_DETAIL_LENGTH]}" if error.status == 400 and error.detail else ""
+                return WebhookResponse(status, REFUSAL_TEXTS[error.status] + detail, reason=str(error))
             # For example an expired token: not the sender's fault, so it should retry.
             return _unavailable_response(str(error))
-        except RecursionError:
-            return WebhookResponse(400, "request body is nested too deeply")
+        except NestingError as error:
+            return WebhookResponse(400, f"the event of this request is {error}")
         if not is_new:
             logger.info("event_repeated hook=%s key=%s", hook.name, key)
             return WebhookResponse(202, "already received: this delivery counts once")

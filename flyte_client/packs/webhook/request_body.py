@@ -100,7 +100,7 @@ def _parse_form_or_json(body: bytes, charset: str) -> Any:
             return parse_json(text)
         except json.JSONDecodeError:
             pass
-        except (ValueError, RecursionError):
+        except ValueError:
             return _parse_json(text)
     return parse_form(body, charset)
 
@@ -118,5 +118,3 @@ def _parse_json(text: str, location: str = "") -> Any:
         return parse_json(text)
     except ValueError as error:
         raise RequestBodyError(400, f"request body is not valid JSON: {location}{str(error)[:200]}") from None
-    except RecursionError:
-        raise RequestBodyError(400, f"request body is not valid JSON: {location}nested too deeply") from None

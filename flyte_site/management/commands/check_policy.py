@@ -1,6 +1,5 @@
 """`manage.py check_policy`: evaluate the path policy for one request, and explain the decision."""
 
-import json
 import sys
 from argparse import ArgumentParser
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from urllib.parse import unquote
 from django.conf import settings
 from django.core.management.base import CommandError
 
+from flyte_formats.json_text import parse_json
 from flyte_site.auth.policy import ClaimRequirement, Claims, PathPolicy
 from flyte_site.scheduler.command import DatabaseCommand
 
@@ -45,7 +45,7 @@ def parse_claims(text: str | None) -> Claims | None:
     if text is None:
         return None
     try:
-        claims = json.loads(text)
+        claims = parse_json(text)
     except ValueError as error:
         raise CommandError(f"--claims: invalid JSON: {error}") from None
     if not isinstance(claims, dict):

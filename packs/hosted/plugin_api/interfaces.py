@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, TypeAlias
 
+from flyte_formats.json_text import NestingError
 from packs.hosted.plugin_api.config import PluginConfig
 from packs.hosted.plugin_api.errors import UserFailure
 from packs.hosted.plugin_api.phases import Phase
@@ -234,7 +235,9 @@ def check_result_size(value: Any, max_bytes: int) -> None:
     """Raise `UserFailure` if the value is not valid JSON or exceeds the size limit."""
     try:
         size = len(json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass"))
-    except (TypeError, ValueError, RecursionError) as error:
+    except RecursionError:
+        raise UserFailure(f"result is {NestingError()}") from None
+    except (TypeError, ValueError) as error:
         raise UserFailure(f"result is not valid JSON: {error}") from None
     if size > max_bytes:
         raise UserFailure(f"result of {size} bytes exceeds the limit of {max_bytes} bytes")

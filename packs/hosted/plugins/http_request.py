@@ -152,7 +152,7 @@ def build_payload(response: OutboundResponse) -> dict[str, Any]:
     if media_type == "application/json" or media_type.endswith("+json"):
         try:
             return payload | {"body": parse_json(text)}
-        except (ValueError, RecursionError):
+        except ValueError:
             pass
     return payload | {"text": text.replace("\x00", "\ufffd")}
 

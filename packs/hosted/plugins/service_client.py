@@ -44,8 +44,9 @@ class ServiceClient:
         try:
             text = _decode_body(response)
             document = parse_json(text) if text.strip() else None
-        except (ValueError, RecursionError):
-            raise SystemFailure("the service's response is not valid JSON") from None
+        except ValueError as error:
+            reason = str(error)[:MAX_EXCERPT_LENGTH]
+            raise SystemFailure(f"the service's response is not valid JSON: {reason}") from None
         return document, dict(response.headers)
 
     def request_end(self, method: str, url: str, headers: Mapping[str, str]) -> None:
