@@ -72,11 +72,7 @@ def test_values_are_encoded_and_decoded(expression: str, value: Any, output: str
 @pytest.mark.parametrize(
     ("expression", "value", "message"),
     [
-        (
-            "x|tojson",
-            float("inf"),
-            "tojson cannot write a value that is nested too deeply, or a number that is not finite",
-        ),
+        ("x|tojson", float("inf"), "tojson cannot write a number that is not finite"),
         ("x|fromjson", "[1,", "fromjson needs valid JSON, not '[1,': Expecting value at line 1, column 4"),
         ("x|fromjson", "", "fromjson needs valid JSON, not '': Expecting value at line 1, column 1"),
         ("x|fromjson", "{'a': 1}", "fromjson needs valid JSON, not \"{'a': 1}\": Expecting property name"),
