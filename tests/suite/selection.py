@@ -4,6 +4,9 @@ Unit tests, and integration tests without access to a database (pytest-django re
 outcome on SQLite and on PostgreSQL. So have the paths below. A test marked `database` always runs on both.
 """
 
+import re
+from pathlib import Path
+
 import pytest
 
 STORE_INDEPENDENT = {
@@ -40,6 +43,8 @@ STORE_INDEPENDENT = {
     "tests/test_assertions.py": "the tests' own check of assertions",
     "tests/test_processes.py": "the tests' own processes",
 }
+DATABASE_MARK = re.compile(r"\bmark\.(database|django_db)\b")
+UNIT_TESTS = re.compile(r"^pytestmark = pytest\.mark\.unit$", re.MULTILINE)
 FIXTURES_WITH_A_DATABASE = {"db", "transactional_db", "django_db_reset_sequences", "django_db_serialized_rollback"}
 
 
@@ -52,6 +57,22 @@ def depends_on_store(item: pytest.Item) -> bool:
         return False
     has_database = "django_db" in markers or not FIXTURES_WITH_A_DATABASE.isdisjoint(getattr(item, "fixturenames", ()))
     return has_database or markers.isdisjoint({"unit", "integration"})
+
+
+def is_store_independent(nodeid: str, path: Path) -> bool:
+    """Return True if no test of a module depends on the database: all are unit tests, or its path stands above."""
+    if path.suffix != ".py":
+        return False
+    text = path.read_text()
+    if nodeid.startswith(tuple(STORE_INDEPENDENT)):
+        return "mark.database" not in text
+    return bool(UNIT_TESTS.search(text)) and not DATABASE_MARK.search(text)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Skip the import of a file if none of its tests depends on the database: it takes a third of the collection."""
+    path = collection_path.relative_to(config.rootpath).as_posix()
+    return is_store_independent(path, collection_path) or None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -1,5 +1,6 @@
 """The selection of tests for PostgreSQL, and the check that tests marked `database` run on both."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 
 from tests.server import ROOT
 from tests.suite.balance import ON_ONE_DATABASE, on_one_database, unused_reasons
-from tests.suite.selection import STORE_INDEPENDENT, depends_on_store
+from tests.suite.selection import STORE_INDEPENDENT, depends_on_store, is_store_independent
 
 pytestmark = pytest.mark.unit
 
@@ -36,6 +37,26 @@ def test_tests_that_depend_on_the_database_run_on_both(
     nodeid: str, markers: list[str], fixtures: tuple[str, ...], depends: bool
 ) -> None:
     assert depends_on_store(item(nodeid, *markers, fixtures=fixtures)) is depends
+
+
+@pytest.mark.parametrize(
+    ("nodeid", "text", "independent"),
+    [
+        ("tests/client/test_a.py", "pytestmark = pytest.mark.acceptance", True),
+        ("tests/client/test_a.py", "pytestmark = [pytest.mark.acceptance, pytest.mark.database]", False),
+        ("tests/flows/test_a.py", "pytestmark = pytest.mark.acceptance", False),
+        ("tests/flows/test_a.py", "pytestmark = pytest.mark.unit", True),
+        ("tests/flows/test_a.py", "pytestmark = pytest.mark.unit\n@pytest.mark.database", False),
+        ("tests/flows/test_a.py", "pytestmark = pytest.mark.unit\n@pytest.mark.django_db", False),
+    ],
+)
+def test_modules_without_tests_for_the_database_are_not_imported(
+    tmp_path: Path, nodeid: str, text: str, independent: bool
+) -> None:
+    path = tmp_path / "test_a.py"
+    path.write_text(text)
+    assert is_store_independent(nodeid, path) is independent
+    assert not is_store_independent(nodeid, tmp_path)
 
 
 @pytest.mark.parametrize("start", [*STORE_INDEPENDENT, *ON_ONE_DATABASE])
