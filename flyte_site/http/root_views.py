@@ -1,6 +1,7 @@
 """Views of the API as a whole: entry points, health check and documentation."""
 
 import sqlite3
+from functools import cache
 from typing import Any
 
 import structlog
@@ -122,13 +123,16 @@ def _require_database() -> None:
 @require_safe
 def openapi_document(request: HttpRequest, media_type: str) -> HttpResponse:
     """Return the OpenAPI 3 document of the API, generated from the code: YAML, or JSON if the caller prefers it."""
+    is_json = request.get_preferred_type([media_type.partition(";")[0], *YAML_TYPES, JSON_TYPE]) == JSON_TYPE
+    content_type = f"{JSON_TYPE}; charset=utf-8" if is_json else media_type
+    return HttpResponse(_render_openapi(is_json), content_type=content_type, headers={"Vary": "Accept"})
+
+
+@cache
+def _render_openapi(is_json: bool) -> bytes | str:
+    """Render the document, which takes a third of a second, once per process and format."""
     schema = SchemaGenerator().get_schema(public=True)  # type: ignore[no-untyped-call]
-    if request.get_preferred_type([media_type.partition(";")[0], *YAML_TYPES, JSON_TYPE]) == JSON_TYPE:
-        response = HttpResponse(JSONRenderer().render(schema), content_type=f"{JSON_TYPE}; charset=utf-8")
-    else:
-        response = HttpResponse(to_yaml(schema), content_type=media_type)
-    response["Vary"] = "Accept"
-    return response
+    return JSONRenderer().render(schema) if is_json else to_yaml(schema)
 
 
 @require_safe
