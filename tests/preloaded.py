@@ -1,9 +1,9 @@
 """Python programs as forks of a process that has already imported their libraries, which saves half of their start.
 
-`start` is for tests of what a program does once it runs. Tests of the start itself use `processes.start`, and so does
-`start` if the environment has variables that only the start of an interpreter reads. A fork is like any other process:
-it has its own session, environment, working folder, standard streams, `sys.argv` and `__main__`, and a fork that runs
-`manage.py` imports the server itself.
+`start` and `run` are for tests of what a program does once it runs. Tests of the start itself use `processes.start`,
+and so does `start` if the environment has variables that only the start of an interpreter reads. A fork is like any
+other process: it has its own session, environment, working folder, standard streams, `sys.argv` and `__main__`, and a
+fork that runs `manage.py` imports the server itself.
 
     python -m tests.preloaded CHANNEL MODULE …
 
@@ -13,6 +13,7 @@ is the process that is forked. It imports the modules, and forks for each messag
 
 import gc
 import importlib
+import io
 import json
 import os
 import runpy
@@ -22,6 +23,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -67,7 +69,7 @@ MODULES = {
         "structlog",
         "yaml",
     ),
-    "flyte_client": ("flyte_client", "flyte_client.packs.common.program"),
+    "flyte_client": ("flyte_client", "flyte_client.cli.flyte", "flyte_client.packs.common.program"),
 }
 
 
@@ -198,6 +200,30 @@ def start(
     return fork
 
 
+def run(
+    arguments: Sequence[str], *, cwd: Path = ROOT, env: Mapping[str, str], text: str = "", timeout: float
+) -> "subprocess.CompletedProcess[str]":
+    """Run a Python program with this text as its input until it ends, and return its output.
+
+    Raises `subprocess.TimeoutExpired` after `timeout` seconds.
+    """
+    with tempfile.TemporaryFile("w+") as stdin, tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
+        stdin.write(text)
+        stdin.seek(0)
+        process = start(arguments, cwd=cwd, env=env, stdin=stdin, stdout=stdout, stderr=stderr)
+        try:
+            code = process.wait(timeout)
+        finally:
+            process.kill()
+        outputs = [_read_text(file) for file in (stdout, stderr)]
+    return subprocess.CompletedProcess([*arguments], code, *outputs)
+
+
+def _read_text(file: IO[bytes]) -> str:
+    file.seek(0)
+    return io.TextIOWrapper(file, encoding="utf-8").read()
+
+
 def _starts_alike(environment: Mapping[str, str]) -> bool:
     """Return True if the variables for the start of an interpreter are those of this process."""
     names = {name for name in {*environment, *os.environ} if name.startswith(("PYTHON", "LC_", "LANG"))}
@@ -276,7 +302,7 @@ def enter(request: ProgramStart, streams: Sequence[int], fds: Sequence[int]) -> 
     sys.stderr.reconfigure(line_buffering=True, write_through=unbuffered)
 
 
-def run(request: ProgramStart) -> None:
+def execute(request: ProgramStart) -> None:
     """Run the module or the script of a request as `__main__`."""
     if request.arguments[0] == "-m":
         _, name, *arguments = request.arguments
@@ -294,4 +320,4 @@ if __name__ == "__main__":
     gc.collect()
     gc.freeze()
     gc.enable()
-    run(wait_for_request(socket.socket(fileno=int(sys.argv[1]))))
+    execute(wait_for_request(socket.socket(fileno=int(sys.argv[1]))))

@@ -6,7 +6,6 @@ import secrets
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +16,7 @@ from pathlib import Path
 
 import httpx
 
-from tests import discretion, preloaded, processes
+from tests import discretion, preloaded
 from tests.private_postgres import URL_VARIABLE, create_database, drop_database, free_port, rename_database
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -202,16 +201,9 @@ def server_environment(database_url: str, environment: Mapping[str, str] | None 
 def migrate(environment: dict[str, str], log_path: Path) -> None:
     """Migrate the database of that environment. Raises `ServerNotStartedError`."""
     with log_path.open("ab") as log:
-        done = processes.run(
-            [sys.executable, "manage.py", "migrate", "--verbosity=0"],
-            cwd=ROOT,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            timeout=MIGRATE_SECONDS,
-        )
-    if done.returncode:
+        migration = preloaded.start(["manage.py", "migrate", "--verbosity=0"], env=environment, stdout=log, stderr=log)
+        code = migration.wait(MIGRATE_SECONDS)
+    if code:
         raise ServerNotStartedError(f"manage.py migrate failed:\n{log_path.read_text(errors='replace')}")
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests import processes
+from tests import preloaded, processes
 from tests.private_postgres import free_port
 from tests.server import ROOT, Server, StartServer
 
@@ -36,16 +36,8 @@ def environment(**changes: str) -> dict[str, str]:
 
 def flyte(server: Server | str, *arguments: object, standard_input: str = "", **changes: str) -> Done:
     url = server if isinstance(server, str) else server.url
-    command = [sys.executable, "-m", "flyte_client.cli", *map(str, arguments)]
-    return processes.run(
-        command,
-        cwd=ROOT,
-        env=environment(FLYTE_API=url, **changes),
-        input=standard_input,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
+    command = ["-m", "flyte_client.cli", *map(str, arguments)]
+    return preloaded.run(command, env=environment(FLYTE_API=url, **changes), text=standard_input, timeout=PATIENCE)
 
 
 def ok(server: Server | str, *arguments: object, standard_input: str = "") -> str:

@@ -3,16 +3,14 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests import processes
+from tests import preloaded
 from tests.faults.journal import PATH_VARIABLE, SEED_VARIABLE
-from tests.server import ROOT
 
 STOP_SECONDS = 60.0
 RESTART_SECONDS = 1.0
@@ -26,7 +24,7 @@ class SoakProgram:
     arguments: Sequence[str]
     environment: Mapping[str, str]
     folder: Path
-    process: "subprocess.Popen[bytes] | None" = None
+    process: preloaded.Process | None = None
     starts: int = 0
     away_until: float = 0.0
     enabled: bool = False
@@ -57,13 +55,8 @@ class SoakProgram:
             SEED_VARIABLE: f"{self.environment[SEED_VARIABLE]} {self.name} {self.starts}",
         }
         with self.log_path.open("ab") as log:
-            self.process = processes.start(
-                [sys.executable, *self.arguments],
-                cwd=ROOT,
-                env={**self.environment, **variables},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
+            self.process = preloaded.start(
+                self.arguments, env={**self.environment, **variables}, stdout=log, stderr=log
             )
 
     def restart_if_due(self, now: float) -> None:

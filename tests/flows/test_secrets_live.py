@@ -5,7 +5,6 @@ import json
 import re
 import secrets
 import sqlite3
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -17,9 +16,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from tests import processes
+from tests import preloaded
 from tests.secrets import FIRST, SECOND
-from tests.server import ROOT, Server, StartServer
+from tests.server import Server, StartServer
 from tests.site.shape import routes
 
 pytestmark = pytest.mark.acceptance
@@ -112,15 +111,8 @@ class SecretScenario:
         return str(action["links"][0]["href"])
 
     def manage(self, *arguments: str, **environment: str) -> None:
-        done = processes.run(
-            [sys.executable, "manage.py", *arguments],
-            cwd=ROOT,
-            env={**self.server.environment, **environment},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=True,
-        )
+        done = preloaded.run(["manage.py", *arguments], env={**self.server.environment, **environment}, timeout=120)
+        done.check_returncode()
         self.responses.append(done.stdout + done.stderr)
 
     def run(self) -> None:

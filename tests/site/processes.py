@@ -1,7 +1,6 @@
 """`manage.py` as an operator runs it, with an environment that the test passes."""
 
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
@@ -10,23 +9,16 @@ from unittest.mock import patch
 
 from django.core.management import get_commands, load_command_class
 
-from tests import discretion, processes
-from tests.server import ROOT, server_environment
+from tests import discretion, preloaded
+from tests.server import server_environment
 
 PATIENCE = 60.0
 
 
 def manage(*arguments: str, folder: Path, environment: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
     """Run a command until it ends, on a database file in `folder` unless the environment sets another database."""
-    return processes.run(
-        [sys.executable, "manage.py", *arguments],
-        cwd=ROOT,
-        env=server_environment(f"sqlite:///{folder / 'manage.sqlite3'}", environment),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
+    complete = server_environment(f"sqlite:///{folder / 'manage.sqlite3'}", environment)
+    return preloaded.run(["manage.py", *arguments], env=complete, timeout=PATIENCE)
 
 
 def manage_here(*arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -45,12 +37,10 @@ def manage_here(*arguments: str) -> "subprocess.CompletedProcess[str]":
 
 
 @contextmanager
-def serving(log_path: Path, environment: Mapping[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
+def serving(log_path: Path, environment: Mapping[str, str]) -> Iterator[preloaded.Process]:
     """Run `manage.py serve` with exactly this environment during the block."""
     with log_path.open("ab") as log:
-        process = processes.start(
-            [sys.executable, "manage.py", "serve"], cwd=ROOT, env=dict(environment), stdout=log, stderr=log
-        )
+        process = preloaded.start(["manage.py", "serve"], env=environment, stdout=log, stderr=log)
     try:
         yield process
     finally:
