@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,22 @@ def test_a_signal_ends_a_fork_and_its_exit_code_is_negative(folder: Path, number
     fork.send_signal(number)
     assert fork.wait(SECONDS) == -number
     fork.send_signal(number)  # it has ended: nothing happens
+
+
+def test_a_program_runs_to_its_end_with_its_input_and_output(folder: Path) -> None:
+    done = preloaded.run(["program.py", "describe"], cwd=folder, env=python_variables(), text="typed", timeout=SECONDS)
+    assert (done.returncode, json.loads(done.stdout)["input"], done.stderr) == (7, "typed", "an error\n")
+
+
+def test_a_program_that_takes_too_long_is_killed(folder: Path) -> None:
+    (folder / "program.py").write_text("import time; time.sleep(600)")
+    with pytest.raises(subprocess.TimeoutExpired) as error:
+        preloaded.run(["program.py"], cwd=folder, env=python_variables(), timeout=0.1)
+    pid = error.value.cmd.rpartition(" ")[2]
+    deadline = time.monotonic() + SECONDS
+    while Path(f"/proc/{pid}").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_forks_run_at_the_same_time(folder: Path) -> None:

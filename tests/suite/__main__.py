@@ -99,7 +99,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--processes", type=int, default=3, help="of each run (3)")
     parser.add_argument("--order", type=parse_order, metavar="random|SEED", help="a random order, or that of a seed")
     options, pytest_arguments = parser.parse_known_args(arguments)
-    order = [] if options.order is None else [f"--order-seed={options.order}"]
+    order = [] if options.order is None else ["--random-order-bucket=module", f"--random-order-seed={options.order}"]
     if order:
         print(f"random order: repeat it by `make test ORDER={options.order}`", flush=True)
     signal.signal(signal.SIGTERM, _interrupt)
