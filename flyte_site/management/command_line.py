@@ -9,8 +9,6 @@ from django.core.management import ManagementUtility, get_commands, load_command
 from django.core.management.base import BaseCommand
 
 FLYTE_APPS = {"audit", "datastore", "flows", "flyte_site", "packs"}
-# Commands of Django that belong to running a server.
-OPERATION_COMMANDS = {"migrate": "Create or update the tables of the database"}
 HINTS = {
     **{
         name: f"manage.py flows {name}, or flyte flows {name} with a running server"
@@ -33,7 +31,6 @@ class FlyteManagementUtility(ManagementUtility):
         apps = get_commands()
         flyte_names = [name for name, app in apps.items() if app in FLYTE_APPS]
         summaries = {name: summarize_command(load_command_class(apps[name], name)) for name in flyte_names}
-        summaries |= OPERATION_COMMANDS
         django_names = sorted(apps.keys() - summaries.keys())
         return "\n".join(
             [

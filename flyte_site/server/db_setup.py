@@ -1,11 +1,7 @@
-"""Migrations and the first account, with a lock for servers that start at the same moment."""
+"""The set-up of the database at the start: its migrations and the first account."""
 
-import fcntl
-import os
 import sys
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
+import time
 from typing import NoReturn
 
 import structlog
@@ -18,8 +14,8 @@ from flyte_site.core.safe_tracebacks import safe_database_message
 
 log = structlog.get_logger(__name__)
 
-# A number that no other program locks in this database.
-ADVISORY_LOCK_ID = 0x466C797465
+# The pause between two attempts to connect doubles up to the maximum.
+MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.25, 5.0
 
 _FIRST_ADMIN_NOTICE = """
   The console's first account. The password is shown only once; choose a new one when you sign in.
@@ -29,10 +25,30 @@ _FIRST_ADMIN_NOTICE = """
 """
 
 
+def wait_for_database() -> None:
+    """Wait until PostgreSQL accepts connections. Log why it does not, and when it does again.
+
+    SQLite's file is on this machine: if it can't be opened now, it can't be opened later either.
+    """
+    start, pause, reason = time.monotonic(), MIN_PAUSE_SECONDS, ""
+    while connection.vendor == "postgresql":
+        try:
+            connection.ensure_connection()
+        except OperationalError as error:
+            if safe_database_message(error) != reason:
+                reason = safe_database_message(error)
+                log.error("database_away", error=reason)
+        else:
+            break
+        time.sleep(pause)
+        pause = min(2 * pause, MAX_PAUSE_SECONDS)
+    if reason:
+        log.info("database_back", seconds=round(time.monotonic() - start))
+
+
 def migrate() -> None:
     """Apply the missing migrations, one process at a time; others wait and then find none missing."""
-    with _migration_lock():
-        call_command("migrate", verbosity=0, interactive=False)
+    call_command("migrate", verbosity=0, interactive=False)
 
 
 def require_migrated() -> None:
@@ -80,32 +96,3 @@ def try_create_first_admin() -> str | None:
         return create_first_admin()
     except OperationalError:
         return None
-
-
-def _migration_lock() -> AbstractContextManager[None]:
-    if connection.vendor == "postgresql":
-        return _advisory_lock()
-    return _folder_lock(Path(str(connection.settings_dict["NAME"])).absolute().parent)
-
-
-@contextmanager
-def _advisory_lock() -> Iterator[None]:
-    """Hold a lock that belongs to the connection: it is released if the process ends."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_lock(%s)", [ADVISORY_LOCK_ID])
-    try:
-        yield
-    finally:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_unlock(%s)", [ADVISORY_LOCK_ID])
-
-
-@contextmanager
-def _folder_lock(folder: Path) -> Iterator[None]:
-    """Lock the folder of SQLite's file, which exists before the file, so that no lock file is needed."""
-    folder_fd = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(folder_fd, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(folder_fd)

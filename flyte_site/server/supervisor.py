@@ -37,12 +37,14 @@ _PARENT_DEATH_SIGNAL = 1
 class ChildProcess:
     """A supervised process, restarted with `command` when it exits. Times are `time.monotonic()`.
 
-    If `reloads_on_hangup`, it receives SIGHUP, which would end the others.
+    If `reloads_on_hangup`, it receives SIGHUP, which would end the others. `inherited_fds` are open files of the
+    supervisor that it uses as well.
     """
 
     name: str
     command: Sequence[str]
     reloads_on_hangup: bool = False
+    inherited_fds: tuple[int, ...] = ()
     process: "subprocess.Popen[bytes] | None" = None
     starts: int = 0
     quick_exits: int = 0
@@ -50,7 +52,9 @@ class ChildProcess:
     next_start_at: float = 0.0
 
     def start(self, environment: Mapping[str, str]) -> None:
-        self.process = subprocess.Popen(self.command, env=environment, preexec_fn=_end_with_parent)
+        self.process = subprocess.Popen(
+            self.command, env=environment, preexec_fn=_end_with_parent, pass_fds=self.inherited_fds
+        )
         self.starts, self.started_at = self.starts + 1, time.monotonic()
         log.info("process_started", process=self.name, pid=self.process.pid, starts=self.starts)
 

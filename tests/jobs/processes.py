@@ -77,9 +77,12 @@ def running(folder: Path, environment: Mapping[str, str], *command: str) -> Iter
 
 
 @contextmanager
-def program(folder: Path, environment: Mapping[str, str], command: Sequence[str]) -> Iterator[Running]:
+def program(
+    folder: Path, environment: Mapping[str, str], command: Sequence[str], *, pass_fds: Sequence[int] = ()
+) -> Iterator[Running]:
     """Run a program with exactly this environment; kill its process group at the end of the block."""
-    with logged(folder, environment, partial(processes.start, command)) as started:
+    start = partial(processes.start, command, pass_fds=pass_fds)
+    with logged(folder, environment, start) as started:
         yield started
 
 

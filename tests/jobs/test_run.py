@@ -5,22 +5,31 @@ import os
 import re
 import signal
 import socket
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
-from tests.jobs.processes import PATIENCE, Running, running, wait_for_health, wait_until
+from tests.jobs.processes import PATIENCE, Running, program, running, wait_for_health, wait_until
 from tests.private_postgres import free_port
 from tests.server import fresh_database, migrated_database, server_environment
 from tests.site.processes import manage
 
 pytestmark = pytest.mark.acceptance
+
+PASS_SOCKET = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
+os.execv(sys.argv[2], sys.argv[2:])
+"""
 
 
 @dataclass
@@ -36,10 +45,17 @@ class Run(Running):
 
 
 @contextmanager
-def run_on(database_url: str, folder: Path, **variables: str) -> Iterator[Run]:
-    port = int(variables.setdefault("FLYTE_PORT", str(free_port())))
-    environment = server_environment(database_url, {"FLYTE_LEASE_CHECK_SECONDS": "1", "LOGLEVEL": "DEBUG"} | variables)
-    with running(folder, environment, "run") as started:
+def run_on(
+    database_url: str, folder: Path, *, listening: socket.socket | None = None, **variables: str
+) -> Iterator[Run]:
+    """Run the server; with a socket, as systemd does that has passed it."""
+    port = listening.getsockname()[1] if listening else int(variables.get("FLYTE_PORT", free_port()))
+    variables = {"FLYTE_LEASE_CHECK_SECONDS": "1", "LOGLEVEL": "DEBUG", **variables, "FLYTE_PORT": str(port)}
+    environment = server_environment(database_url, variables)
+    command = [sys.executable, "manage.py", "run"]
+    if listening:
+        command = [sys.executable, "-c", PASS_SOCKET, str(listening.fileno()), *command]
+    with program(folder, environment, command, pass_fds=(listening.fileno(),) if listening else ()) as started:
         yield Run(started.process, started.log_path, port, environment)
 
 
@@ -64,7 +80,7 @@ def test_current_requests_are_finished_before_a_stop(tmp_path: Path) -> None:
     head = "\r\n".join(lines).encode()
     with migrated_database(tmp_path) as url, run_on(url, tmp_path) as run:
         wait_for_health(run.url, run)
-        with socket.create_connection(("127.0.0.1", run.port), timeout=PATIENCE) as opened:
+        with connect(run.port) as opened:
             opened.sendall(head + body[:5])
             wait_until(lambda: has_read_all(opened), lambda: "the request's begin was read")
             run.process.send_signal(signal.SIGTERM)
@@ -72,6 +88,30 @@ def test_current_requests_are_finished_before_a_stop(tmp_path: Path) -> None:
             opened.sendall(body[5:])
             assert opened.recv(65536).startswith(b"HTTP/1.1 201")
         assert run.process.wait(PATIENCE) == 0
+
+
+def test_connections_wait_in_a_socket_of_systemd_until_the_server_has_started(tmp_path: Path) -> None:
+    """Connect before the start, and after the stop: neither connection is refused."""
+    request = b"GET /v1/packs HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    with migrated_database(tmp_path) as url, socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        with connect(port) as early:
+            early.sendall(request)
+            with run_on(url, tmp_path, listening=listening) as run:
+                assert early.recv(65536).startswith(b"HTTP/1.1 200")
+                assert run.stop() == 0
+        connect(port).close()
+
+
+def connect(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+
+
+def test_the_start_waits_for_the_database(tmp_path: Path) -> None:
+    """Start without a database. If `run` ended with the code of invalid settings, systemd would not start it again."""
+    with run_on(f"postgresql://nobody@127.0.0.1:{free_port()}/away", tmp_path) as run:
+        run.wait_for("event=database_away")
+        assert run.stop() == -signal.SIGTERM
 
 
 def has_read_all(opened: socket.socket) -> bool:
@@ -118,7 +158,7 @@ def ticks(*runs: Run) -> Counter[str]:
 def test_the_processes_use_the_configured_time_zone(tmp_path: Path) -> None:
     """Run a daily job whose hour in Tokyo was a minute ago, and whose last run was yesterday."""
     hour = datetime.now(UTC) + timedelta(hours=9, minutes=-1)
-    settings = {
+    settings: dict[str, Any] = {
         "TZ": "Asia/Tokyo",
         "FLYTE_SHOULD_DELETE_DEAD_PACKS": "true",
         "FLYTE_DELETE_DEAD_PACKS_AT_HH_COLON_MM": f"{hour:%H:%M}",

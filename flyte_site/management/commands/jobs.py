@@ -26,6 +26,7 @@ class Command(BaseCommand):
     """The command that runs each job in a separate thread, so that a long job does not delay others."""
 
     help = "Run the periodic jobs until stopped. `manage.py run` starts this command if FLYTE_REDIS_URL is not set."
+    requires_system_checks = ()  # they load all pages and routes, which this process does not use
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--list", action="store_true", help="list jobs and their last run")

@@ -32,6 +32,11 @@ from flyte_site.core.metrics import shared_directory, use_shared_directory
 from flyte_site.db.postgresql.base import use_connection_pool
 from flyte_site.server.accept_balancing import ConnectionCounts, WorkerSlot
 from flyte_site.server.db_setup import require_migrated, set_up_first_admin, try_create_first_admin
+from flyte_site.server.inherited_sockets import (
+    find_inherited_socket_error,
+    find_inherited_sockets,
+    take_inherited_sockets,
+)
 from flyte_site.server.start_notice import format_start_box, is_on_terminal
 from flyte_site.server.tls import ReloadableCertificate, answer_plain_http
 from flyte_site.wsgi import application
@@ -162,7 +167,7 @@ class FlyteWorker(ThreadWorker):
 def build_gunicorn_options() -> dict[str, Any]:
     """Build gunicorn's settings: several processes with several threads each, and a graceful stop."""
     options = {
-        "bind": [f"{settings.FLYTE_BIND}:{settings.FLYTE_PORT}"],
+        "bind": [f"fd://{fd}" for fd in take_inherited_sockets()] or [f"{settings.FLYTE_BIND}:{settings.FLYTE_PORT}"],
         "workers": settings.FLYTE_WEB_WORKERS,
         "worker_class": FlyteWorker,
         "threads": settings.FLYTE_WEB_THREADS,
@@ -197,6 +202,8 @@ def raise_open_file_limit() -> None:
 
 def find_bind_error() -> str:
     """Return an error if the server can't listen on its address, else ''. gunicorn would retry for seconds."""
+    if inherited := find_inherited_sockets():
+        return next(filter(None, map(find_inherited_socket_error, inherited)), "")
     host = settings.FLYTE_BIND.strip("[]")
     try:
         family, _, _, _, address = socket.getaddrinfo(host, settings.FLYTE_PORT, type=socket.SOCK_STREAM)[0]
