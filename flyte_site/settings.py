@@ -38,21 +38,29 @@ FLYTE_PORT = env.integer(
     "FLYTE_PORT", 8443 if FLYTE_TLS_CERT_PATH else 8080, minimum=1, maximum=65535, check_id="flyte.E001"
 )
 FLYTE_WEB_WORKERS = env.integer("FLYTE_WEB_WORKERS", 2, minimum=1, maximum=256, check_id="flyte.E005")
-FLYTE_WEB_THREADS = env.integer("FLYTE_WEB_THREADS", 320, minimum=1, maximum=512, check_id="flyte.E006")
+FLYTE_WEB_THREADS = env.integer("FLYTE_WEB_THREADS", 320, minimum=1, maximum=4096, check_id="flyte.E006")
+# Clients: open connections of each web process, and times for a request to arrive and for pauses in its body.
+connections, seconds = partial(env.integer, maximum=65_536), partial(env.integer, minimum=1, maximum=3600)
+FLYTE_WEB_CONNECTIONS = connections("FLYTE_WEB_CONNECTIONS", 4096, minimum=16, check_id="flyte.E095")
+FLYTE_WEB_CONNECTIONS_PER_ADDRESS = connections(
+    "FLYTE_WEB_CONNECTIONS_PER_ADDRESS", 1024, minimum=1, check_id="flyte.E096"
+)
+FLYTE_HEADER_TIMEOUT_SECONDS = seconds("FLYTE_HEADER_TIMEOUT_SECONDS", 10, check_id="flyte.E098")
+FLYTE_CLIENT_TIMEOUT_SECONDS = seconds("FLYTE_CLIENT_TIMEOUT_SECONDS", 30, check_id="flyte.E099")
 FLYTE_LONG_POLL_SECONDS = env.integer("FLYTE_LONG_POLL_SECONDS", 30, minimum=0, maximum=30, check_id="flyte.E029")
 
 # Size limits in bytes. That of results is by default not below that of other bodies, as in earlier releases.
 MIB = 1024 * 1024
 limit = partial(env.integer, minimum=1024, maximum=1024 * MIB)
+FLYTE_MAX_HEADER_BYTES = limit("FLYTE_MAX_HEADER_BYTES", 32_768, minimum=8192, maximum=MIB, check_id="flyte.E097")
 FLYTE_MAX_BODY_BYTES = limit("FLYTE_MAX_BODY_BYTES", MIB, check_id="flyte.E007")
 FLYTE_MAX_RESULT_BYTES = limit("FLYTE_MAX_RESULT_BYTES", max(16 * MIB, FLYTE_MAX_BODY_BYTES), check_id="flyte.E093")
 FLYTE_MAX_RESULT_BYTES_IN_FLIGHT = limit("FLYTE_MAX_RESULT_BYTES_IN_FLIGHT", 64 * MIB, check_id="flyte.E094")
 FLYTE_MAX_DATASTORE_VALUE_BYTES = limit("FLYTE_MAX_DATASTORE_VALUE_BYTES", 16 * MIB, check_id="flyte.E008")
 
 # The lease of an action if its step has no timeout, and the interval between checks for expired leases.
-FLYTE_ACTION_LEASE_SECONDS = env.integer(
-    "FLYTE_ACTION_LEASE_SECONDS", 86_400, minimum=1, maximum=HUNDRED_YEARS, check_id="flyte.E025"
-)
+lifetime = partial(env.integer, minimum=1, maximum=HUNDRED_YEARS)
+FLYTE_ACTION_LEASE_SECONDS = lifetime("FLYTE_ACTION_LEASE_SECONDS", DAY, check_id="flyte.E025")
 FLYTE_LEASE_CHECK_SECONDS = env.integer("FLYTE_LEASE_CHECK_SECONDS", 15, minimum=1, maximum=DAY, check_id="flyte.E026")
 
 # Retention.
@@ -61,9 +69,7 @@ FLYTE_EVENT_SAMPLES = env.integer("FLYTE_EVENT_SAMPLES", 5, minimum=0, maximum=1
 FLYTE_EVENT_KEEP_BYTES = env.integer(
     "FLYTE_EVENT_KEEP_BYTES", 65_536, minimum=0, maximum=1024**3, check_id="flyte.E041"
 )
-FLYTE_TTL_IN_SECONDS = env.integer(
-    "FLYTE_TTL_IN_SECONDS", 31_557_600, minimum=1, maximum=HUNDRED_YEARS, check_id="flyte.E010"
-)
+FLYTE_TTL_IN_SECONDS = lifetime("FLYTE_TTL_IN_SECONDS", 31_557_600, check_id="flyte.E010")
 FLYTE_SHOULD_DELETE_DEAD_PACKS = env.boolean("FLYTE_SHOULD_DELETE_DEAD_PACKS", False, check_id="flyte.E011")
 FLYTE_DELETE_DEAD_PACKS_AT_HH_COLON_MM = env.clock_time(
     "FLYTE_DELETE_DEAD_PACKS_AT_HH_COLON_MM", time(23, 0), check_id="flyte.E012"
@@ -71,12 +77,8 @@ FLYTE_DELETE_DEAD_PACKS_AT_HH_COLON_MM = env.clock_time(
 # The time zone of daily jobs and log lines. Django changes TZ in this process; child processes get the original value.
 TZ = env.text("TZ")
 FLYTE_ZONE = env.time_zone("TZ", check_id="flyte.E027")
-FLYTE_PACK_GRACE_PERIOD_UNTIL_MARKED_DEAD_IN_SECONDS = env.integer(
-    "FLYTE_PACK_GRACE_PERIOD_UNTIL_MARKED_DEAD_IN_SECONDS",
-    7 * DAY,
-    minimum=1,
-    maximum=HUNDRED_YEARS,
-    check_id="flyte.E013",
+FLYTE_PACK_GRACE_PERIOD_UNTIL_MARKED_DEAD_IN_SECONDS = lifetime(
+    "FLYTE_PACK_GRACE_PERIOD_UNTIL_MARKED_DEAD_IN_SECONDS", 7 * DAY, check_id="flyte.E013"
 )
 FLYTE_FLOW_VERSIONS_KEEP = env.integer("FLYTE_FLOW_VERSIONS_KEEP", 0, minimum=0, maximum=10_000, check_id="flyte.E028")
 
@@ -270,6 +272,7 @@ FLYTE_CONSOLE_MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "flyte_site.console.middleware.SessionLimitMiddleware",
+    "flyte_site.http.request_body.ConsoleBodySizeMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
 TEMPLATES = [

@@ -1,6 +1,5 @@
 """The WSGI application that gunicorn serves."""
 
-import io
 import os
 import re
 from collections.abc import Callable, Iterable
@@ -36,23 +35,6 @@ def keep_escaped_slashes(environ: Environ) -> None:
     environ["PATH_INFO"] = unquote_to_bytes(escaped_path).decode("latin-1")
 
 
-def buffer_chunked_body(environ: Environ) -> None:
-    """Read a chunked body into memory and set its Content-Length, without which Django reads nothing.
-
-    The limit is above that of any path, so that the size check rejects a body that is too large.
-    """
-    if environ.get("wsgi.input_terminated") and not environ.get("CONTENT_LENGTH"):
-        limits = (
-            settings.FLYTE_MAX_BODY_BYTES,
-            settings.FLYTE_MAX_RESULT_BYTES,
-            settings.FLYTE_MAX_DATASTORE_VALUE_BYTES,
-        )
-        limit = max(limits) + 1024 * 1024
-        body = environ["wsgi.input"].read(limit)
-        environ["wsgi.input"] = io.BytesIO(body)
-        environ["CONTENT_LENGTH"] = str(len(body))
-
-
 def drop_invalid_content_type(environ: Environ) -> None:
     """Replace a Content-Type with an unknown charset (`charset*=klingon''x`): Django would fail before any view."""
     if ";" not in environ.get("CONTENT_TYPE", ""):
@@ -68,7 +50,6 @@ def wrap_application(inner: WSGIApplication) -> WSGIApplication:
 
     def wrapper(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         keep_escaped_slashes(environ)
-        buffer_chunked_body(environ)
         drop_invalid_content_type(environ)
         return inner(environ, start_response)
 

@@ -31,7 +31,7 @@ from flyte_site.http.byte_budget import RESULT_BUDGET
 from flyte_site.http.content_types import JSON_TYPE, YAML_TYPES, empty_response
 from flyte_site.http.fields import problem_responses
 from flyte_site.http.problems import ErrorItem, Problem, invalid_input, not_found
-from flyte_site.http.request_body import get_content_length, parse_body
+from flyte_site.http.request_body import describe_body_size, get_content_length, parse_body
 from flyte_site.http.views import RawView, get_integer_parameter, integer_parameter
 from packs import registry
 from packs.models import Action, ActionState, Pack
@@ -112,7 +112,7 @@ class PostResultView(RawView):
         pack = registry.authenticate_pack(pack_id, request)
         attempt, size = read_attempt(request), get_content_length(request)
         if size > settings.FLYTE_MAX_RESULT_BYTES:
-            event = build_too_large_event(pack, size)
+            event = build_too_large_event(pack, describe_body_size(request))
             post_result(action_id, pack, event, attempt)
             raise Problem(413, f"{event.payload['message']}; the attempt ended with FATAL")
         with reserve_result_bytes(size):
@@ -163,11 +163,11 @@ def reserve_result_bytes(size: int) -> AbstractContextManager[None]:
     return RESULT_BUDGET.reserve(size, settings.FLYTE_MAX_RESULT_BYTES_IN_FLIGHT)
 
 
-def build_too_large_event(pack: Pack, size: int) -> IncomingEvent:
+def build_too_large_event(pack: Pack, size: str) -> IncomingEvent:
     """Build the FATAL event that replaces a result that is too large to be read."""
     now = timezone.now()
     limit = settings.FLYTE_MAX_RESULT_BYTES
-    message = f"the result has {size} bytes, over the limit of {limit} bytes (FLYTE_MAX_RESULT_BYTES)"
+    message = f"the result has {size}, over the limit of {limit} bytes (FLYTE_MAX_RESULT_BYTES)"
     payload = {"reason": "result too large", "message": message, "packId": pack.identity}
     return IncomingEvent(EventSource.of_pack(pack), FATAL_EVENT, payload, now, now)
 

@@ -17,7 +17,7 @@ from flyte_site.auth.routes import is_outside_api
 from flyte_site.auth.scopes import OPEN, get_required_scope
 from flyte_site.http.path_converters import unescape_segment
 from flyte_site.http.problems import RETRY_AFTER_SECONDS, Problem, to_problem
-from flyte_site.http.request_body import drain_body
+from flyte_site.http.request_body import refuse_body
 
 log = structlog.get_logger(__name__)
 
@@ -39,9 +39,7 @@ class AuthMiddleware:
             problem = to_problem(error)
             if problem is None:
                 raise
-            # A client that is still sending reads the response only after it has sent the whole body.
-            length = int(request.META.get("CONTENT_LENGTH") or 0)
-            drain_body(request, min(length, settings.FLYTE_MAX_BODY_BYTES))
+            refuse_body(request)
             return problem.response()
         return self.get_response(request)
 

@@ -4,7 +4,6 @@ import json
 import re
 import socket
 import ssl
-from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
@@ -17,30 +16,21 @@ MIN_TLS_VERSION = ssl.TLSVersion.TLSv1_2
 
 _FIRST_BYTES = re.compile(rb"(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|CONNECT|TRACE) ")
 _MAX_FIRST_BYTES = 8
-_DRAIN_SECONDS, _DRAIN_BYTES = 1.0, 65_536
 _PROBLEM = json.dumps(
     {"title": "Bad Request", "status": 400, "detail": "this port serves HTTPS: use https:// instead of http://"}
 ).encode()
-_PLAIN_HTTP_RESPONSE = (
+PLAIN_HTTP_RESPONSE = (
     b"HTTP/1.1 400 Bad Request\r\nContent-Type: application/problem+json; charset=utf-8\r\n"
     b"Content-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(_PROBLEM), _PROBLEM)
 )
 
 
-def answer_plain_http(connection: socket.socket) -> bool:
-    """Answer a client that sends HTTP to the TLS port; return False, and read nothing, if it does not.
+def is_plain_http(connection: socket.socket) -> bool:
+    """Return True for a client that sends HTTP to the TLS port; read nothing. Raises `OSError`.
 
-    Data must be available. Without an answer the client would report an empty response.
+    Without `PLAIN_HTTP_RESPONSE`, the client would report an empty response.
     """
-    if not _FIRST_BYTES.match(connection.recv(_MAX_FIRST_BYTES, socket.MSG_PEEK)):
-        return False
-    connection.settimeout(_DRAIN_SECONDS)
-    with suppress(OSError):
-        connection.sendall(_PLAIN_HTTP_RESPONSE)
-        connection.shutdown(socket.SHUT_WR)
-        # Unread data at the close would reset the connection before the client has read the answer.
-        connection.recv(_DRAIN_BYTES)
-    return True
+    return bool(_FIRST_BYTES.match(connection.recv(_MAX_FIRST_BYTES, socket.MSG_PEEK)))
 
 
 @dataclass

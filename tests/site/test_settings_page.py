@@ -13,7 +13,7 @@ pytestmark = pytest.mark.unit
 
 SOURCE = (ROOT / "flyte_site/settings.py").read_text(encoding="utf-8")
 ROW = re.compile(r"\| `(\w+)` \| ([^|]+) \| ([^|]+) \| ([^|]+) \|")
-READ = re.compile(r'(?:env\.(\w+)|= limit)\(\s*"(\w+)"')
+READ = re.compile(r'(?:env\.(\w+)|= (?:limit|connections|seconds|lifetime))\(\s*"(\w+)"')
 
 # Defaults that the page describes in its own words.
 SPECIAL = {

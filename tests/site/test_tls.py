@@ -7,7 +7,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,8 @@ from tests.server import migrated_database, server_environment
 pytestmark = pytest.mark.acceptance
 
 REQUEST = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+# The first bytes of a record of TLS with a ClientHello.
+HANDSHAKE_START = b"\x16\x03\x01\x02\x00\x01"
 
 
 @dataclass
@@ -76,6 +78,8 @@ def secure(request: pytest.FixtureRequest, tmp_path: Path, first: trustme.CA) ->
         "FLYTE_TLS_CERT_PATH": str(certificate),
         "FLYTE_TLS_KEY_PATH": str(key),
         "FLYTE_WEB_WORKERS": "2",
+        "FLYTE_WEB_THREADS": "8",
+        "FLYTE_HEADER_TIMEOUT_SECONDS": "60",
     }
     with migrated_database(tmp_path) as url:
         environment = server_environment(url, variables)
@@ -107,6 +111,23 @@ def test_plain_http_is_answered_with_a_sentence(secure: Secure, first: trustme.C
                 assert b'"detail": "this port serves HTTPS: use https:// instead of http://"' in answer
     with secure.connect(first) as connection:
         assert asked(connection)
+
+
+@pytest.mark.parametrize("secure", ["serve"], indirect=True)
+def test_clients_use_no_thread_before_the_handshake_and_before_a_request(secure: Secure, first: trustme.CA) -> None:
+    with ExitStack() as stack:
+        for _ in range(20):
+            plain = stack.enter_context(socket.create_connection(("127.0.0.1", secure.port), PATIENCE))
+            plain.sendall(HANDSHAKE_START)
+            stack.enter_context(secure.connect(first)).sendall(REQUEST[:-2])
+        connection = stack.enter_context(secure.connect(first))
+        for end in range(1, len(REQUEST) + 1, 7):
+            connection.sendall(REQUEST[end - 1 : end + 6])
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+        connection.sendall(REQUEST * 3)
+        answers = b""
+        while answers.count(b"HTTP/1.1 200") < 3:
+            answers += connection.recv(65536)
 
 
 def test_a_certificate_is_renewed_without_dropping_a_request(secure: Secure, first: trustme.CA) -> None:

@@ -19,11 +19,6 @@ from django.db import OperationalError, connection
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
-from gunicorn.workers.gthread import (  # type: ignore[attr-defined]
-    _DEFER,
-    DEFAULT_WORKER_DATA_TIMEOUT,
-    ThreadWorker,
-)
 
 from flyte_site.auth.exposure import get_exposure_warning
 from flyte_site.auth.routes import find_unreachable_rules
@@ -31,14 +26,18 @@ from flyte_site.console.oidc_users import find_missing_roles
 from flyte_site.core.metrics import shared_directory, use_shared_directory
 from flyte_site.db.postgresql.base import use_connection_pool
 from flyte_site.server.accept_balancing import ConnectionCounts, WorkerSlot
+from flyte_site.server.connection_worker import ConnectionWorker
+from flyte_site.server.connections import MAX_REQUEST_LINE_BYTES
 from flyte_site.server.db_setup import require_migrated, set_up_first_admin, try_create_first_admin
 from flyte_site.server.inherited_sockets import (
     find_inherited_socket_error,
     find_inherited_sockets,
     take_inherited_sockets,
 )
+from flyte_site.server.invalid_requests import MAX_HEADER_FIELDS
+from flyte_site.server.memory import return_freed_memory
 from flyte_site.server.start_notice import format_start_box, is_on_terminal
-from flyte_site.server.tls import ReloadableCertificate, answer_plain_http
+from flyte_site.server.tls import ReloadableCertificate
 from flyte_site.wsgi import application
 from packs.queue.long_poll import long_poll_hub
 
@@ -105,7 +104,7 @@ class FlyteArbiter(Arbiter):
             self.kill_workers(signal.SIGHUP)
 
 
-class FlyteWorker(ThreadWorker):
+class FlyteWorker(ConnectionWorker):
     """gunicorn's worker: when it stops or its master has ended, it closes its listeners and answers waiting polls.
 
     gunicorn's own worker keeps listeners open, without accepting, while a request is in progress: clients would
@@ -141,14 +140,6 @@ class FlyteWorker(ThreadWorker):
             super().accept(listener)
             self.slot.set_count(self.nr_conns)
 
-    def handle(self, conn: Any) -> Any:
-        if self.cfg.is_ssl and not conn.initialized:
-            if not conn.wait_for_data(DEFAULT_WORKER_DATA_TIMEOUT):
-                return _DEFER
-            if answer_plain_http(conn.sock):
-                return False
-        return super().handle(conn)
-
     def wait_for_and_dispatch_events(self, timeout: float | None) -> None:
         if self.alive:
             self.slot.set_count(self.nr_conns)
@@ -174,9 +165,13 @@ def build_gunicorn_options() -> dict[str, Any]:
         "graceful_timeout": GRACE_SECONDS,
         "timeout": 60,
         "keepalive": 75,
+        "sendfile": False,  # its time limit is for a pause, and not for the whole file
         "forwarder_headers": "",  # a client's SCRIPT_NAME would change the path
         "forwarded_allow_ips": "",  # flyte_site.http.middleware.trusted_proxies handles the headers of proxies
-        "limit_request_line": 8190,  # fits a pack id of 512 characters, each escaped as up to twelve
+        "worker_connections": max(settings.FLYTE_WEB_CONNECTIONS, settings.FLYTE_WEB_THREADS + 1),
+        "limit_request_line": MAX_REQUEST_LINE_BYTES,
+        "limit_request_field_size": settings.FLYTE_MAX_HEADER_BYTES,
+        "limit_request_fields": MAX_HEADER_FIELDS,
         "logconfig_dict": settings.LOGGING,
         "accesslog": "-",
         "access_log_format": ACCESS_LOG_FORMAT,
@@ -255,6 +250,7 @@ class Command(BaseCommand):
         if settings.FLYTE_TLS_CERT_PATH and not certificate.load():
             sys.exit(2)
         raise_open_file_limit()
+        return_freed_memory()
         scheme = "https" if settings.FLYTE_TLS_CERT_PATH else "http"
         address = f"{scheme}://{settings.FLYTE_BIND}:{settings.FLYTE_PORT}"
         on_ready: Callable[[Any], None] = lambda _: None  # noqa: E731 - a hook of gunicorn
