@@ -11,7 +11,7 @@ from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db import transaction
 from django.db.models import Model, Q, QuerySet
-from django.forms import CheckboxSelectMultiple, ModelForm, ModelMultipleChoiceField
+from django.forms import CheckboxSelectMultiple, ModelChoiceField, ModelForm, ModelMultipleChoiceField
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
@@ -24,6 +24,7 @@ from flyte_site.auth import tokens
 from flyte_site.auth.activity_log import USER_KIND, actor_of_user, log_activity
 from flyte_site.console.accounts import NewUserForm, UserForm, get_one_time_password, set_one_time_password
 from flyte_site.console.activity_list import get_activity_page
+from flyte_site.console.filter_forms import ChoiceFilter, SearchForm
 from flyte_site.console.model_admin import ConsoleModelAdmin
 from flyte_site.console.pages import render_page, require_perm
 from flyte_site.console.permission_choices import PERMISSION_LABELS, list_permissions
@@ -33,6 +34,7 @@ from flyte_site.templatetags.console import ago
 
 TOKENS_PER_PAGE = 100
 
+ROLE_ERRORS = {"invalid_choice": "role not found; choose one below"}
 ROLES_HELP_TEXT = "A user has the permissions of all their roles. A user without a role sees no pages."
 
 admin.site.unregister([User, Group])
@@ -62,6 +64,14 @@ class RoleForm(RoleModelForm):
         error_messages: ClassVar = {"name": {"unique": "A role with this name already exists."}}
 
 
+class UserFilterForm(SearchForm):
+    """Filters of users, with the names of Django's filters."""
+
+    is_active__exact = ChoiceFilter("Status", ("1", "0"))
+    groups__id__exact = ModelChoiceField(Group.objects.all(), required=False, label="Role", error_messages=ROLE_ERRORS)
+    groups__isnull = ChoiceFilter("Role", ("True",))
+
+
 class RoleFilter(admin.RelatedFieldListFilter):
     """A filter of users by role."""
 
@@ -75,6 +85,7 @@ class ConsoleUserAdmin(ConsoleModelAdmin, UserAdmin):  # type: ignore[type-arg]
     """Accounts. Only superusers can create, change or delete superusers."""
 
     kind, log_kind = "user", USER_KIND
+    filter_form = UserFilterForm
     search_help_text = "Name or email"
     list_display = ("username", "first_name", "last_name", "email", "roles", "is_active", "last_signed_in")
     list_filter = ("is_active", ("groups", RoleFilter))

@@ -90,7 +90,7 @@ def build_rate_limit_row(operations: str, rate: RateLimitStatus) -> RateLimitRow
 
 def list_resource_rows(plugin: str, state: str = "", after: int = 0, size: int = PAGE_SIZE) -> HostedResourcePage:
     """List the plugin's resources in this state ('': any) after this key, oldest first. One query."""
-    resources = find_resources(plugin, state if state in HostedState.values else "")
+    resources = find_resources(plugin, state)
     page = fetch_page(resources, "pk", size, after=after)
     return HostedResourcePage([build_resource_row(resource) for resource in page.rows], page.next_key or 0)
 

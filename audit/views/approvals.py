@@ -12,12 +12,14 @@ from django.views.decorators.http import require_GET, require_POST
 from audit.view_models.approvals import (
     SHOW_ALL,
     SHOW_OPEN,
+    ApprovalPage,
     build_approval_row,
     list_all_approval_rows,
     list_open_approval_rows,
 )
 from audit.views.executions import VIEW_PERMISSION as VIEW_EXECUTION_PERMISSION
 from flyte_site.auth.activity_log import actor_of_user
+from flyte_site.console.filter_forms import ChoiceFilter, FilterForm
 from flyte_site.console.pages import console_url, parse_key, render_page, require_perm
 from flyte_site.core.ids import is_id
 from packs.approvals import service
@@ -37,12 +39,21 @@ def decision_context(request: HttpRequest) -> dict[str, Any]:
     }
 
 
+class ApprovalFilterForm(FilterForm):
+    """Filters of approvals."""
+
+    show = ChoiceFilter("Status", (SHOW_OPEN, SHOW_ALL))
+
+
 @require_GET
 def approval_list(request: HttpRequest) -> HttpResponse:
     """Show open approvals, or all."""
     require_perm(request, VIEW_PERMISSION)
-    now, selection = timezone.now(), SHOW_ALL if request.GET.get("show") == SHOW_ALL else SHOW_OPEN
-    if selection == SHOW_OPEN:
+    form = ApprovalFilterForm(request.GET)
+    now, selection = timezone.now(), form.active_filters().get("show", SHOW_OPEN)
+    if not form.is_valid():
+        page = ApprovalPage([], 0)
+    elif selection == SHOW_OPEN:
         page = list_open_approval_rows(now, after=parse_key(request.GET.get("after", "")))
     else:
         page = list_all_approval_rows(now, before=parse_key(request.GET.get("before", "")))
@@ -50,6 +61,7 @@ def approval_list(request: HttpRequest) -> HttpResponse:
         f"?show={selection}&{'after' if selection == SHOW_OPEN else 'before'}={page.next_key}" if page.next_key else ""
     )
     values = {
+        "form": form,
         "show": selection,
         "rows": page.rows,
         "next_url": next_url,

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
-from audit.view_models.hosted import STATE_LABELS, build_hosted_detail, list_resource_rows
+from audit.view_models.hosted import STATE_LABELS, HostedResourcePage, build_hosted_detail, list_resource_rows
 from audit.view_models.pack import (
     MAX_ACTIONS,
     PackQueue,
@@ -26,9 +26,10 @@ from audit.views.events import VIEW_PERMISSION as VIEW_EVENT_PERMISSION
 from audit.views.executions import VIEW_PERMISSION as VIEW_EXECUTION_PERMISSION
 from audit.views.filters import PackFilterForm, executions_query_string
 from flyte_site.auth.activity_log import actor_of_user
+from flyte_site.console.filter_forms import ChoiceFilter, FilterForm
 from flyte_site.console.pages import console_url, parse_key, render_page, require_perm
 from packs import registry
-from packs.models import HostedState, Pack
+from packs.models import Pack
 from packs.queue.backlog import QueueGroup, find_orphans
 
 CHANGELIST_URL_NAME = "admin:packs_pack_changelist"
@@ -38,6 +39,12 @@ DELETE_PERMISSION = "packs.delete_pack"
 VIEW_FLOW_PERMISSION = "flows.view_flow"
 MAX_ORPHAN_GROUPS = 10
 MAX_RESOURCES = 10
+
+
+class ResourceFilterForm(FilterForm):
+    """Filters of the resources of a hosted pack."""
+
+    state = ChoiceFilter("Status", STATE_LABELS)
 
 
 @require_GET
@@ -124,11 +131,13 @@ def pack_resources(request: HttpRequest, pk: str) -> HttpResponse:
     require_perm(request, VIEW_PERMISSION)
     require_perm(request, VIEW_ACTION_PERMISSION)
     pack = _get_pack_or_404(pk)
-    state, after = request.GET.get("state", ""), parse_key(request.GET.get("after", ""))
-    page = list_resource_rows(pack.identity, state, after)
+    form, after = ResourceFilterForm(request.GET), parse_key(request.GET.get("after", ""))
+    state = form.active_filters().get("state", "")
+    page = list_resource_rows(pack.identity, state, after) if form.is_valid() else HostedResourcePage([], 0)
     values = {
         "pack": pack,
-        "state": state if state in HostedState.values else "",
+        "form": form,
+        "state": state,
         "states": STATE_LABELS.items(),
         "resources": page,
         "is_later_page": after > 0,

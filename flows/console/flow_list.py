@@ -11,6 +11,7 @@ from django.utils.http import urlencode
 
 from flows.console.base import ADD, ENABLE, VIEW
 from flows.models import EventSubscription, Execution, Flow
+from flyte_site.console.filter_forms import ChoiceFilter, FilterForm, text_filter
 from flyte_site.console.pages import render_page, require_perm
 from flyte_site.core.labels import split_label
 
@@ -19,25 +20,30 @@ MAX_SEARCH = 200
 ENABLED_BY_STATE = {"enabled": True, "disabled": False}
 
 
+class FlowFilterForm(FilterForm):
+    """Filters of flows."""
+
+    q = text_filter("Search", max_length=MAX_SEARCH)
+    state = ChoiceFilter("Status", ENABLED_BY_STATE.keys())
+
+
 def list_flows(request: HttpRequest) -> HttpResponse:
     """Flows in the order of their names, with what each did last."""
     require_perm(request, VIEW)
-    search_text = request.GET.get("q", "").strip()[:MAX_SEARCH].replace("\x00", "")
-    state = request.GET.get("state", "")
-    state = state if state in ENABLED_BY_STATE else ""
-    query_parameters = {name: value for name, value in (("q", search_text), ("state", state)) if value}
-    page = Paginator(search_flows(search_text, ENABLED_BY_STATE.get(state)), PAGE_SIZE).get_page(
-        request.GET.get("page")
-    )
+    form = FlowFilterForm(request.GET)
+    filters = form.active_filters()
+    matching = search_flows(filters.get("q", ""), ENABLED_BY_STATE.get(filters.get("state", "")))
+    page = Paginator(matching if form.is_valid() else Flow.objects.none(), PAGE_SIZE).get_page(request.GET.get("page"))
     flows = list(page.object_list)
     executions = Execution.objects.in_bulk([flow.latest for flow in flows if flow.latest])
     context = {
         "rows": [{"flow": flow, "execution": executions.get(flow.latest)} for flow in flows],
         "page": page,
-        "search_text": search_text,
-        "state": state,
+        "form": form,
+        "filters": filters,
+        "filtered": form.is_filtered(),
         "states": list(ENABLED_BY_STATE),
-        "query": urlencode(query_parameters),
+        "query": urlencode(filters),
         "can_add": request.user.has_perm(ADD),
         "can_enable": request.user.has_perm(ENABLE),
     }

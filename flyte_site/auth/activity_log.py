@@ -19,6 +19,11 @@ USER_KIND = "person"
 """The kind of users in stored entries; the console shows it as `user`."""
 
 
+def label_kind(kind: str) -> str:
+    """Return the console's word for the kind of an object."""
+    return "user" if kind == USER_KIND else kind
+
+
 @dataclass(frozen=True)
 class Actor:
     """The author of a change. `via` is `console`, `api`, `command` or `job`."""

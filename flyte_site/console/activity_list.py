@@ -5,27 +5,36 @@ from urllib.parse import urlencode
 
 from django.http import QueryDict
 
-from flyte_site.auth.activity_log import USER_KIND
+from flyte_site.auth.activity_log import USER_KIND, label_kind
+from flyte_site.console.filter_forms import EXACT_NAME_HELP, ChoiceFilter, FilterForm, text_filter
 from flyte_site.db.keyset import fetch_page
 from flyte_site.models import Change
 
 PAGE_SIZE = 50
 KINDS = ("flow", "execution", "pack", "approval", "datastore item", USER_KIND, "role", "token")
-FILTERS = ("kind", "key", "actor")
 MAX_ID = 2**53
+
+
+class ActivityFilterForm(FilterForm):
+    """Filters of the activity log."""
+
+    kind = ChoiceFilter("Type", {kind: label_kind(kind) for kind in KINDS})
+    key = text_filter("Name", EXACT_NAME_HELP, max_length=Change._meta.get_field("key").max_length)
+    actor = text_filter("Changed by", EXACT_NAME_HELP)
 
 
 def get_activity_page(query: QueryDict) -> dict[str, Any]:
     """Build the context of `console/changes.html`: `changes`, newest first, and the queries of `newer` and `older`."""
-    form_values = {name: query.get(name, "").replace("\x00", "").strip() for name in FILTERS}
-    filters = {name: text for name, text in form_values.items() if text}
+    form = ActivityFilterForm(query)
+    filters = form.active_filters()
+    changes = Change.objects.filter(**filters) if form.is_valid() else Change.objects.none()
     before, after = _parse_id(query.get("before", "")), _parse_id(query.get("after", ""))
     # In the order of display the older entries come after the newer ones.
-    page = fetch_page(Change.objects.filter(**filters), "pk", PAGE_SIZE, after=before, before=after, descending=True)
+    page = fetch_page(changes, "pk", PAGE_SIZE, after=before, before=after, descending=True)
     return {
+        "form": form,
+        "filtered": form.is_filtered(),
         "changes": page.rows,
-        "filters": form_values,
-        "kinds": KINDS,
         "newer": urlencode({**filters, "after": page.previous_key}) if page.previous_key else "",
         "older": urlencode({**filters, "before": page.next_key}) if page.next_key else "",
     }

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 from django.contrib.admin import ModelAdmin
 from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.db.models import Model
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.urls import URLPattern, path, reverse
 from django.utils.http import urlencode
 
 from flyte_site.auth.activity_log import actor_of_user, log_activity
+from flyte_site.console.filter_forms import SearchForm
 
 if TYPE_CHECKING:
     ModelAdminBase = ModelAdmin[Any]
@@ -22,11 +23,12 @@ class ConsoleModelAdmin(ModelAdminBase):
     """Pages of a model. Changes are recorded in the activity log under `log_kind` and `get_log_key`.
 
     Pages call an object `kind`; `log_kind` differs only if stored entries have a different word.
-    An empty list shows `empty_message`.
+    An empty list shows `empty_message`. `filter_form` checks the query string of the list.
     """
 
     kind = log_kind = ""
     empty_message = ""
+    filter_form: type[SearchForm] = SearchForm
     show_full_result_count = False
     actions = None
 
@@ -45,6 +47,13 @@ class ConsoleModelAdmin(ModelAdminBase):
         """Build the URL of a page for signed-in users, named as Django names its own; the view checks permissions."""
         names = self.model._meta.app_label, model_name or self.model._meta.model_name, name
         return path(route, self.admin_site.admin_view(view), name="_".join(map(str, names)))
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """Render the list; with an invalid or unknown filter only the errors, where Django would list everything."""
+        form = self.filter_form(request.GET)
+        if not form.is_valid():
+            request.GET = QueryDict()
+        return super().changelist_view(request, {"form": form, **(extra_context or {})})
 
     def get_log_key(self, obj: Model) -> str:
         return str(obj)

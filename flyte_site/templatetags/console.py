@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from flyte_site.auth.activity_log import USER_KIND
+from flyte_site.auth.activity_log import label_kind
 from flyte_site.core.timestamps import format_rfc3339, humanize_age, humanize_days, humanize_duration
 
 register = template.Library()
@@ -62,10 +62,7 @@ def duration(delta: timedelta | None) -> str:
     return "–" if delta is None else humanize_duration(delta)
 
 
-@register.filter
-def kind_label(kind: str) -> str:
-    """Return the console's word for the kind of an object in the activity log."""
-    return "user" if kind == USER_KIND else kind
+register.filter("kind_label", label_kind)
 
 
 @register.filter

@@ -205,9 +205,7 @@ def test_approvals_are_paged_with_constant_queries(signed_on: SignedOn, ask_ques
     assert "More pending approvals" in home
 
 
-@pytest.mark.parametrize(
-    "query", ["after=x", "after=-1", "after=" + "9" * 30, "before=%00", "show=%3Cscript%3E", "after=٣"]
-)
+@pytest.mark.parametrize("query", ["after=x", "after=-1", "after=" + "9" * 30, "before=%00", "after=٣"])
 def test_an_invalid_address_is_the_first_page(signed_on: SignedOn, ask_question: Ask, query: str) -> None:
     ask_question()
     assert "Deploy to prod?" in text_of(signed_on("viewer").get(f"{LIST}?{query}"))

@@ -112,7 +112,7 @@ def test_the_list_can_be_narrowed(viewer: Client, source: Pack, query: str, name
     [
         *((f"labels={wrong}", f"invalid label '{wrong}': use name=value, such as env=prod") for wrong in ODD_LABELS),
         ("labels=env:prod,%20az", "invalid label 'az': use name=value, such as env=prod"),
-        ("state=gone", "unknown status: use running, "),
+        ("state=gone", "unknown status 'gone': use one of: running, "),
         ("since=yesterday", "invalid time: use YYYY-MM-DDThh:mm"),
         ("since=2026-01-02T00:00&until=2026-01-01T00:00", "must be later than From"),
         ("flow=" + "x" * 256, "at most 255 characters"),
