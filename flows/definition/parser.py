@@ -52,6 +52,8 @@ from flyte_site.core.json_numbers import to_json_numbers
 from flyte_time.durations import parse_whole_seconds
 
 MAX_DURATION_SECONDS = 366 * 86_400
+_RELATION_PATH = re.compile(r"steps\[\d+\](\.(id|context|dependsOn(\[\d+\])?))?")
+"""Paths of errors after which the relations between steps are unknown."""
 _CONTROL_CHARACTER_PATTERN = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -82,11 +84,12 @@ class FlowParser:
             missing, actual = _describe_missing(data, "steps"), _describe_actual(data, "steps")
             self.add_error("steps", f"{missing}must be a list of steps{actual}")
             raw_steps = []
-        if raw_steps == [] and "steps" in data:
+        elif raw_steps == [] and isinstance(value, Mapping):
             self.add_warning("steps", "empty list: the flow does nothing")
         steps = tuple(self.parse_steps(raw_steps))
         if len(steps) == len(raw_steps):
-            errors, warnings = validate_steps(steps)
+            has_valid_relations = not any(_RELATION_PATH.fullmatch(error.path) for error in self.errors)
+            errors, warnings = validate_steps(steps, has_valid_relations=has_valid_relations)
             self.errors += errors
             self.warnings += warnings
         document = drop_empty(
@@ -141,7 +144,11 @@ class FlowParser:
         )
 
     def parse_step_id(self, data: Mapping[str, Any], path: str) -> str:
-        return self.parse_path_name(data, "id", f"{path}.id") if data.get("id") not in (None, "") else ""
+        """Parse the id; return '' if it is missing or not text."""
+        if data.get("id") in (None, ""):
+            return ""
+        step_id = self.parse_path_name(data, "id", f"{path}.id")
+        return step_id if isinstance(data["id"], str) else ""
 
     def parse_event(self, raw_step: Mapping[str, Any], step_path: str) -> EventDefinition:
         path = f"{step_path}.event"
@@ -232,8 +239,10 @@ class FlowParser:
 
     def parse_mapping(self, value: Any, path: str, known_keys: tuple[str, ...]) -> dict[str, Any]:
         if not isinstance(value, Mapping):
-            self.add_error(path, f"must be a mapping, not {_get_type_name(value)}")
-            return {"name": UNPARSED_NAME, "steps": [], "event": {}, "command": {}} if not path else {}
+            subject = "" if path else "the document "
+            self.add_error(path, f"{subject}must be a mapping, not {_format_value(value)}")
+            part = {"name": UNPARSED_NAME, "packName": UNPARSED_NAME}
+            return {**part, "steps": [], "event": part, "command": part}
         self.errors += find_unknown_keys(value, path, known_keys)
         # An old spelling is one error; it does not also count as a missing key.
         legacy = {LEGACY_KEYS[key]: value[key] for key in value if LEGACY_KEYS.get(key) in known_keys}
@@ -264,7 +273,7 @@ class FlowParser:
         if value is None:
             return ""
         if not isinstance(value, str):
-            self.add_error(path, f"must be text, not {_get_type_name(value)}{_suggest_quotes(value)}")
+            self.add_error(path, f"must be text, not {_format_value(value)}{_suggest_quotes(value)}")
             return ""
         if "\x00" in value:
             self.add_error(path, "must not contain NUL characters")
@@ -274,22 +283,22 @@ class FlowParser:
         if value is None:
             return ()
         if not isinstance(value, list):
-            self.add_error(path, f"must be a list of step ids, not {_get_type_name(value)}")
+            self.add_error(path, f"must be a list of step ids, not {_format_value(value)}")
             return ()
         for index, item in enumerate(value):
             if not isinstance(item, str):
-                self.add_error(f"{path}[{index}]", f"must be text, not {_get_type_name(item)}")
+                self.add_error(f"{path}[{index}]", f"must be text, not {_format_value(item)}{_suggest_quotes(item)}")
         return tuple(item for item in value if isinstance(item, str))
 
     def parse_labels(self, value: Any, path: str) -> dict[str, str]:
         if value is None:
             return {}
         if not isinstance(value, Mapping):
-            self.add_error(path, f"must be a mapping of names to text, not {_get_type_name(value)}")
+            self.add_error(path, f"must be a mapping of names to text, not {_format_value(value)}")
             return {}
         for key, item in value.items():
             if item is not None and not isinstance(item, str):
-                self.add_error(f"{path}.{key}", f"must be text, not {_get_type_name(item)}{_suggest_quotes(item)}")
+                self.add_error(f"{path}.{key}", f"must be text, not {_format_value(item)}{_suggest_quotes(item)}")
         return {key: item or "" for key, item in value.items() if item is None or isinstance(item, str)}
 
     def parse_duration(self, value: Any, path: str) -> int | None:
@@ -348,25 +357,13 @@ def _format_template_error(error: TemplateError) -> str:
     return f"{error.message}; did you mean {error.suggestion}?" if error.suggestion else error.message
 
 
-def _get_type_name(value: Any) -> str:
-    type_names = {
-        bool: "true or false",
-        int: "a number",
-        float: "a number",
-        str: "text",
-        list: "a list",
-        dict: "a mapping",
-    }
-    return "null" if value is None else type_names.get(type(value), type(value).__name__)
-
-
 def _format_value(value: Any) -> str:
     """Format a wrong value as it is in the document: `'maybe'`, `200`; a list or a mapping as its type."""
     if isinstance(value, str):
         return repr(value[:40])
     if isinstance(value, bool | int | float):
         return str(value).lower()[:40]
-    return _get_type_name(value)
+    return {type(None): "null", list: "a list", dict: "a mapping"}.get(type(value), type(value).__name__)
 
 
 def _get_context_names(value: Any) -> frozenset[str]:
@@ -374,7 +371,7 @@ def _get_context_names(value: Any) -> frozenset[str]:
 
 
 def _describe_actual(data: Mapping[str, Any], key: str) -> str:
-    return f", not {_get_type_name(data[key])}" if key in data and data[key] != "" else ""
+    return f", not {_format_value(data[key])}" if key in data and data[key] != "" else ""
 
 
 def _describe_missing(data: Mapping[str, Any], key: str) -> str:

@@ -25,16 +25,21 @@ LEGACY_KEYS = {
 }
 
 
-def validate_steps(steps: Sequence[StepDefinition]) -> tuple[list[FlowIssue], list[FlowIssue]]:
-    """Return the errors and the warnings of a flow's steps, taken together; of each at most MAX_ISSUES."""
-    unreachable = _find_unreachable_steps(steps)
-    errors = chain(
-        _find_duplicate_ids(steps), _find_unknown_dependencies(steps), _report_unreachable(steps, unreachable)
-    )
-    warnings = chain(
-        _find_cycles(steps, unreachable), find_shell_injections(steps), find_undefined_context_names(steps)
-    )
-    return list(islice(errors, MAX_ISSUES)), list(islice(warnings, MAX_ISSUES))
+def validate_steps(
+    steps: Sequence[StepDefinition], *, has_valid_relations: bool
+) -> tuple[list[FlowIssue], list[FlowIssue]]:
+    """Return the errors and the warnings of a flow's steps, taken together; of each at most MAX_ISSUES.
+
+    While an id, a dependency or a context is invalid, it is unknown which steps can fire and which names they have.
+    """
+    duplicates = list(islice(_find_duplicate_ids(steps), MAX_ISSUES))
+    unknown = list(islice(_find_unknown_dependencies(steps), MAX_ISSUES))
+    errors, warnings = [*duplicates, *unknown], find_shell_injections(steps)
+    if has_valid_relations and not duplicates:
+        unreachable = _find_unreachable_steps(steps)
+        errors += [] if unknown else islice(_report_unreachable(steps, unreachable), MAX_ISSUES)
+        warnings = chain(_find_cycles(steps, unreachable), warnings, find_undefined_context_names(steps))
+    return errors[:MAX_ISSUES], list(islice(warnings, MAX_ISSUES))
 
 
 def find_unknown_keys(keys: Iterable[str], path: str, known_keys: Sequence[str]) -> Iterator[FlowIssue]:
@@ -79,7 +84,7 @@ def _find_cycles(steps: Sequence[StepDefinition], unreachable: Container[int]) -
     cyclic_ids = find_cyclic_steps(steps)
     for index, step in enumerate(steps):
         if index not in unreachable and step.id in cyclic_ids:
-            message = f"step {step.id!r} depends on itself through other steps; it fires once, after a step outside"
+            message = f"step {step.id!r} is part of a cycle; it can fire only once, after a dependency outside it"
             yield FlowIssue(f"steps[{index}].dependsOn", message)
 
 
@@ -109,4 +114,4 @@ def find_closest_key(key: str, known_keys: Sequence[str]) -> str:
 
 
 def _list_known_keys(known_keys: Sequence[str]) -> str:
-    return f"; known are {', '.join(dict.fromkeys(known_keys))}" if 0 < len(known_keys) <= 12 else ""
+    return f"; use one of: {', '.join(dict.fromkeys(known_keys))}" if 0 < len(known_keys) <= 12 else ""

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from flows.definition import FlowValidationError, parse_flow
 from tests.flows import builders as b
 from tests.flows.parsing import errors, one_step, warnings
 
@@ -80,7 +81,7 @@ def test_errors_below_a_misspelt_key_are_reported_too() -> None:
     del value["name"]
     assert errors(value) == {
         "nme": "unknown key; did you mean name?",
-        "name": "must be non-empty text, not a number",
+        "name": "must be non-empty text, not 5",
     }
 
 
@@ -92,6 +93,49 @@ def test_step_ids_are_unique_including_default_ones() -> None:
 def test_depends_on_an_unknown_step_is_an_error_with_a_suggestion() -> None:
     by_path = errors(b.document(b.step(id="build"), b.follower("biuld", id="b")))
     assert by_path["steps[1].dependsOn[0]"] == "unknown step 'biuld'; did you mean build?"
+
+
+def test_an_unknown_key_or_step_without_a_similar_name_lists_the_known_ones() -> None:
+    by_path = errors(b.document(b.step(id="a"), b.follower("zzz", id="b"), colour="red"))
+    assert by_path["steps[1].dependsOn[0]"] == "unknown step 'zzz'; use one of: a, b"
+    assert by_path["colour"] == "unknown key; use one of: name, description, labels, enabled, steps"
+
+
+@pytest.mark.parametrize(
+    ("changes", "messages"),
+    [
+        ({"steps": 7}, {"steps": "must be a list of steps, not 7"}),
+        ({"steps": [7]}, {"steps[0]": "must be a mapping, not 7"}),
+        (
+            {"steps": [b.step(id="a"), b.follower("a", id="b"), b.follower("b", id="a")]},
+            {"steps[2].id": "duplicate step id 'a': already used by steps[0]"},
+        ),
+        (
+            {"steps": [b.step(id=7), b.step(id=8)]},
+            {f"steps[{index}].id": f"must be non-empty text, not {index + 7}" for index in (0, 1)},
+        ),
+        (
+            {"steps": [b.step(id="a", context={"X": "1"}), b.step(id="b", dependsOn="a", criteria="{{ Context.X }}")]},
+            {"steps[1].dependsOn": "must be a list of step ids, not 'a'"},
+        ),
+        (
+            {"steps": [b.step(id="a", context=7), b.follower("a", id="b", criteria="{{ Context.X }}")]},
+            {"steps[0].context": "must be a mapping of names to text, not 7"},
+        ),
+        (
+            {"steps": [b.step(id="a"), b.follower("gone", id="b"), b.follower("b", id="c")]},
+            {"steps[1].dependsOn[0]": "unknown step 'gone'; use one of: a, b, c"},
+        ),
+    ],
+)
+def test_an_invalid_value_is_one_error_and_has_no_consequences(
+    changes: dict[str, Any], messages: dict[str, str]
+) -> None:
+    value = {**one_step(), **changes}
+    with pytest.raises(FlowValidationError) as caught:
+        parse_flow(value)
+    assert {error.path: error.message for error in caught.value.errors} == messages
+    assert caught.value.definition.warnings == ()
 
 
 @pytest.mark.parametrize(
