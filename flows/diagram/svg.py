@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
-from flows.definition import FlowOutline, StepOutline, read_outline
+from flows.definition import FlowOutline, PartOutline, StepOutline, read_outline
 from flows.diagram.graph import Graph, Node, build_graph
 from flows.diagram.layout import Edge, Layout, Vertex, compute_layout
 from flows.diagram.text import clip_text, escape_xml, make_step_anchor, truncate_tooltip
@@ -279,17 +279,23 @@ def _describe_step(step: StepOutline, state: str) -> str:
 
 
 def _describe_conditions(step: StepOutline, state: str) -> str:
-    """Return the sentence about a step after its name."""
-    parts = [f" waits for {_format_event(step, 'no event')}"]
-    if step.event and step.event.pack_labels:
-        labels = ", ".join(f"{name}: {value}" for name, value in step.event.pack_labels.items())
-        parts.append(f" of a pack with {truncate_tooltip(labels)}")
-    if step.depends_on:
-        parts.append(f" when {truncate_tooltip(step.describe_dependencies())} {_get_auxiliary_verb(step)} finished")
+    """Return the sentences about a step after its name."""
+    dependencies = truncate_tooltip(step.describe_dependencies())
+    if step.event:
+        parts = [f" waits for {step.event.full_name}{_describe_labels(step.event)}"]
+        parts += [f" after {dependencies} {_get_auxiliary_verb(step)} finished"] if dependencies else []
+    else:
+        parts = [f" has no event{' and depends on ' if dependencies else ''}{dependencies}"]
     if step.criteria.strip():
-        parts.append(f", only if {truncate_tooltip(step.criteria.strip())}")
-    parts.append(f", then runs {step.command.full_name}.")
+        parts.append(f". If {truncate_tooltip(step.criteria.strip())} is true, it runs {step.command.full_name}.")
+    else:
+        parts.append(f"{', then' if step.event else '. It'} runs {step.command.full_name}.")
     return "".join(parts) + (f" Status: {state}." if state else "")
+
+
+def _describe_labels(event: PartOutline) -> str:
+    labels = ", ".join(f"{name}: {value}" for name, value in event.pack_labels.items())
+    return f" from a pack with {truncate_tooltip(labels)}" if labels else ""
 
 
 def _format_event(step: StepOutline, default: str) -> str:

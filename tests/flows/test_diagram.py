@@ -111,6 +111,16 @@ def test_a_diagram_without_links_is_one_image() -> None:
     assert "Step one waits for Src.Go, then runs Wrk.Do." in all_text(tree)
 
 
+def test_a_step_is_described_in_complete_sentences() -> None:
+    labels = {"packName": "Src", "name": "Go", "packLabels": {"env": "prod"}}
+    draft = {"id": "c", "dependsOn": ["a"], "command": {"name": "Do"}}
+    steps = step(id="a", event=labels), step(id="b", dependsOn=["a"], criteria="{{ 1 }}"), draft
+    text = all_text(render_tree(document(*steps)))
+    assert "a waits for Src.Go from a pack with env: prod, then runs Wrk.Do." in text
+    assert "b waits for Src.Go after a has finished. If {{ 1 }} is true, it runs Wrk.Do." in text
+    assert "c has no event and depends on a. It runs ?.Do." in text
+
+
 def test_every_state_has_a_class_and_a_text() -> None:
     states = {"a": "queued", "b": "running", "c": "succeeded", "d": "failed", "e": "cancelled", "f": "error"}
     tree = render_tree(document(*(step(id=name) for name in "abcdefg")), states)
