@@ -21,7 +21,7 @@ def parse_duration(value: object) -> timedelta:
     if _SECONDS_PATTERN.fullmatch(text):
         text += "s"
     if not _DURATION_PATTERN.fullmatch(text):
-        raise ValueError(f"invalid duration {_format_value(value)}, use for example {DURATION_EXAMPLES}")
+        raise ValueError(f"invalid duration {_format_value(value)}; use a value such as {DURATION_EXAMPLES}")
     seconds = sum(float(number) * _UNIT_SECONDS[unit] for number, unit in _PART_PATTERN.findall(text))
     if seconds > MAX_DURATION.total_seconds():
         raise ValueError(f"duration {_format_value(value)} exceeds the limit of 100 years")

@@ -73,7 +73,7 @@ def read_time(value: object) -> ParsedTime:
         text = repr(value)
         reason = f" ({error})" if isinstance(error, UnknownZoneError) else ""
         raise ValueError(
-            f"invalid time {text if len(text) <= 60 else text[:60] + '…'}{reason}, use for example {TIME_EXAMPLES}"
+            f"invalid time {text if len(text) <= 60 else text[:60] + '…'}{reason}; use a format such as {TIME_EXAMPLES}"
         ) from None
     return parsed
 

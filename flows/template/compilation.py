@@ -255,7 +255,7 @@ class TokenStream:
     def make_unexpected_token_error(self, expected: str) -> LocatedError:
         """Return the error that the next token is not what was expected."""
         token = self.current
-        return LocatedError(f"{expected} expected, not '{token.value}'{self.explain_current()}", token.offset)
+        return LocatedError(f"expected {expected}, found '{token.value}'{self.explain_current()}", token.offset)
 
     def explain_current(self) -> str:
         """Return the continuation of the message that the next token is unexpected, or ''."""

@@ -264,7 +264,7 @@ class ExpressionParser(FilterCallParser):
             raise LocatedError(f"number has too many digits (more than {MAX_DIGITS:,})", digits.offset)
         value = float(f"{token.value}.{digits.value}")
         if value == float("inf"):
-            raise LocatedError("number is too large for a decimal number", token.offset)
+            raise LocatedError("number is too large (more than 1.8e308)", token.offset)
         return make_constant(value, token.offset)
 
     def _parse_parentheses(self, token: TemplateToken) -> Expression:

@@ -51,13 +51,14 @@ def _require_int(function_name: str, value: object) -> int:
         return value
     if type(value) is float and value.is_integer():
         return int(value)
-    raise OperationError(f"{function_name} needs a whole number, not {get_type_name(value)}")
+    actual = to_text(value) if type(value) is float else get_type_name(value)
+    raise OperationError(f"{function_name} needs a whole number, not {actual}")
 
 
 def _require_text(function_name: str, value: object) -> str:
     if isinstance(value, str):
         return value
-    raise OperationError(f"{function_name} needs a text, not {get_type_name(value)}")
+    raise OperationError(f"{function_name} needs a string, not {get_type_name(value)}")
 
 
 def _random_int(scope: Scope, bound: object) -> int:
@@ -131,7 +132,7 @@ def _datastore(scope: Scope, key: object, *default: object) -> object:
     except LookupError as error:
         raise OperationError(str(error.args[0])) from None
     if render_context.collects_warnings and isinstance(value, StoredText) and _is_json_of_map_or_list(value):
-        render_context.warn(f"{value.description}, so it is a text, not a map or list")
+        render_context.warn(f"{value.description}, so it is a string, not a map or list")
     return value
 
 

@@ -99,7 +99,7 @@ def _find_path_before(source: str, position: int) -> str:
 def _explain_subscript(source: str, position: int) -> str:
     path = _find_path_before(source, position)
     if not path:
-        return ": a list is written as text that is split, as in 'a,b'|split:','"
+        return ": lists have no literal: write 'a,b'|split:','"
     match = _SUBSCRIPT_PATTERN.match(source, position, position + MAX_SEARCH_LENGTH)
     if match is None:
         return f": write {path}.0 for an item, and {path}|slice:'1:3' for a part"

@@ -65,7 +65,7 @@ def find_comment_end(source: str, start: int) -> int:
     if newline >= 0 and (end < 0 or newline < end):
         raise LocatedError("a comment must end on its line", start)
     if end < 0:
-        raise LocatedError("comment is not closed: '#}' expected", start)
+        raise LocatedError("comment is not closed: expected '#}'", start)
     return end + 2
 
 
@@ -103,7 +103,7 @@ def _make_lexer_error(source: str, position: int) -> LocatedError:
     blank = _BLANK_PATTERN.match(source, position)
     position = blank.end() if blank else position
     if position >= len(source):
-        return LocatedError("unexpected end of the template: '}}' or '%}' expected", position)
+        return LocatedError("unexpected end of the template: expected '}}' or '%}'", position)
     character = source[position]
     if character == "\n":
         return LocatedError("a line break is not allowed inside {{ … }} and {% … %}", position)

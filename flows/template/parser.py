@@ -98,7 +98,7 @@ class TemplateParser:
             nodes.append(self._parse_tag(tag, end_tags))
         if opening_tag is not None:
             raise LocatedError(
-                f"'{opening_tag.token.value}' is not closed: {_format_alternatives(end_tags)} expected",
+                f"'{opening_tag.token.value}' is not closed: expected {_format_alternatives(end_tags)}",
                 opening_tag.token.offset,
             )
         end_token = TemplateToken(END, "", len(self.source))
@@ -124,7 +124,7 @@ class TemplateParser:
         expression = self.make_expression_parser(stream).parse_expression()
         if stream.current.kind == NAME and stream.current.value == "if":
             code = self.source[start + delimiter_length : stream.tokens[-1].offset]
-            raise LocatedError(f"'}}}}' expected, not 'if': {explain_conditional(code)}", stream.current.offset)
+            raise LocatedError(f"expected '}}}}', found 'if': {explain_conditional(code)}", stream.current.offset)
         stream.expect_end("'}}'")
         self.compilation.record_output(expression, first_reference)
         self._shapes[-1].append(ANY_TEXT)
@@ -135,7 +135,7 @@ class TemplateParser:
         self.compilation.count_tokens(code.tokens)
         if not code.closing_delimiter.endswith(closing_delimiter):
             raise LocatedError(
-                f"'{closing_delimiter}' expected, not '{code.closing_delimiter}'", code.tokens[-1].offset
+                f"expected '{closing_delimiter}', found '{code.closing_delimiter}'", code.tokens[-1].offset
             )
         self.position = code.end
         self._trims_start = code.closing_delimiter.startswith("-")
@@ -156,7 +156,7 @@ class TemplateParser:
         if name in _FILE_READING_TAGS:
             raise LocatedError(f"tag '{name}' is not available: templates cannot read files", tag.token.offset)
         if name in _BRANCH_TAGS or name.startswith("end"):
-            expected = f": {_format_alternatives(end_tags)} expected" if end_tags else ""
+            expected = f": expected {_format_alternatives(end_tags)}" if end_tags else ""
             raise LocatedError(f"'{name}' has no matching opening tag{expected}", tag.token.offset)
         raise LocatedError(f"unknown tag '{name}'", tag.token.offset, find_closest_name(name, self.tags))
 
@@ -180,11 +180,12 @@ class TemplateParser:
                 self._trims_start = tag_body.endswith("-")
                 return self.source[start:position]
             position += 2
-        raise LocatedError(f"'{tag.token.value}' is not closed: '{end_tag}' expected", tag.token.offset)
+        raise LocatedError(f"'{tag.token.value}' is not closed: expected '{end_tag}'", tag.token.offset)
 
 
 def _format_alternatives(end_tags: Sequence[str]) -> str:
-    return " or ".join(f"'{end_tag}'" for end_tag in end_tags)
+    names = [f"'{end_tag}'" for end_tag in end_tags]
+    return " or ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
 
 
 def join_nodes(nodes: Sequence[RenderFunc], offset: int) -> RenderFunc:

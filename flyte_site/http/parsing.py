@@ -56,11 +56,14 @@ def decode_text(data: bytes, charset: str) -> str:
     """Decode bytes in a charset such as `utf-8`. Raises `DocumentError`."""
     try:
         name = codecs.lookup(charset).name if charset.isascii() and charset.isprintable() else ""
-        if _SUPPORTED_CHARSETS.fullmatch(name):
-            return data.decode(name)
-    except (LookupError, UnicodeDecodeError):
-        pass
-    raise DocumentError(f"invalid text for charset {charset[:40]!r}, or unsupported charset")
+    except LookupError:
+        name = ""
+    if not _SUPPORTED_CHARSETS.fullmatch(name):
+        raise DocumentError(f"unsupported charset {charset[:40]!r}; use utf-8")
+    try:
+        return data.decode(name)
+    except UnicodeDecodeError as error:
+        raise DocumentError(f"invalid {charset[:40]} text at byte offset {error.start}") from None
 
 
 def parse_json(text: str, *, unique_keys: bool = False) -> Any:

@@ -93,7 +93,7 @@ def _parse_network(text: str) -> Network | None:
         return ipaddress.ip_network(text.removeprefix("[").removesuffix("]"))
     except ValueError:
         if "/" in text:
-            raise ValueError(f"invalid network {text[:80]!r}: use for example 10.1.0.0/16") from None
+            raise ValueError(f"invalid network {text[:80]!r}; use a value such as 10.1.0.0/16") from None
         return None
 
 

@@ -44,7 +44,7 @@ def test_a_large_script_is_run_and_returned() -> None:
         (None, "no script"),
         ("", "no script"),
         ({"script": "echo"}, "no script"),
-        ({"command": "echo", "timeout": "soon"}, "timeout: invalid duration 'soon', use for example 500ms"),
+        ({"command": "echo", "timeout": "soon"}, "timeout: invalid duration 'soon'; use a value such as 500ms"),
         ({"command": "echo", "timeout": True}, "timeout: invalid duration True"),
         ({"command": "echo", "timeout": "-1"}, "timeout: invalid duration '-1'"),
         ({"command": "echo", "timeout": 0}, "timeout: invalid value 0, must be above 0"),

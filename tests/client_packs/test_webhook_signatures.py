@@ -266,7 +266,7 @@ def test_the_reason_of_a_refusal_is_named(sender: str, headers: dict[str, str], 
         ({"header": "X-S", "timestamp": "X-T", "signed": "{body}"}, "signed: must contain {timestamp}"),
         ({"header": "X-S", "signed": "{X-Nonce}"}, "signed: must contain {body}"),
         ({"header": "X-S", "url": "example.com"}, "url: invalid value 'example.com', must be the hook's URL"),
-        ({"header": "X-S", "tolerance": "soon"}, "tolerance: invalid duration 'soon', use for example 500ms"),
+        ({"header": "X-S", "tolerance": "soon"}, "tolerance: invalid duration 'soon'; use a value such as 500ms"),
     ],
 )
 def test_invalid_keys_are_reported(keys: Any, words: str) -> None:

@@ -69,7 +69,7 @@ def test_an_item_is_edited(signed_on: SignedOn) -> None:
         ({"text": "[1e999]"}, "Invalid JSON: number too large: 1e999; use a string."),
         (
             {"content_type": "text/plain; charset=klingon"},
-            "not valid text/plain; charset=klingon: invalid text",
+            "not valid text/plain; charset=klingon: unsupported charset &#x27;klingon&#x27;; use utf-8.",
         ),
         ({"text": ""}, "must not be empty"),
         ({"content_type": "json"}, "Enter a valid content type"),

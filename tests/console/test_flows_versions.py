@@ -132,7 +132,7 @@ def test_the_diagnosis_and_the_events_page_show_warnings_about_false_criteria(si
     client, event_id = signed_on("viewer"), Event.objects.get().id
     for path in (f"{LIST}{flow.pk}/why/", reverse("admin:flows_event_change", args=[event_id])):
         page = html.unescape(client.get(path).content.decode())
-        assert "the number 200 never equals the text '200': convert it with |integer or |float" in page
+        assert "the number 200 never equals the string '200': convert it with |integer or |float" in page
 
 
 def test_the_diagnosis_shows_criteria_once_and_marks_outcomes_of_older_versions(signed_on: SignedOn) -> None:

@@ -279,7 +279,7 @@ def test_probable_secrets_are_redacted_but_templates_read_them() -> None:
     assert step_of(done, "a")["outcome"] == "fired"
 
 
-WARNING = "the number 42 never equals the text '42': convert it with |integer or |float"
+WARNING = "the number 42 never equals the string '42': convert it with |integer or |float"
 
 
 def test_operations_that_are_probably_mistakes_give_warnings_with_positions() -> None:
@@ -303,7 +303,7 @@ def test_text_that_is_not_a_number_is_an_error_with_the_value_in_the_run_and_the
     event = b.event(b.pack("Src"), "Go", "n/a\n")
     _, outcomes = run_for_real(flow, event, {})
     (simulated,) = dry_run_flow(parse_flow(flow), event).evaluations
-    message = "cannot compare 14 with a text: 'n/a\\n' is not a number"
+    message = "cannot compare 14 with a string: 'n/a\\n' is not a number"
     assert [outcome["message"] for outcome in outcomes] == [message] == [simulated.outcome.message]
 
 

@@ -115,7 +115,7 @@ def test_an_error_has_its_path(value: Any, path: str) -> None:
         (
             one_step(command={"packName": "P", "name": "C", "timeout": "soon"}),
             "steps[0].command.timeout",
-            "invalid duration 'soon', use for example 500ms, 90s, 10m, 1h30m or 2d",
+            "invalid duration 'soon'; use a value such as 500ms, 90s, 10m, 1h30m or 2d",
         ),
         (
             one_step(command={"packName": "P", "name": "C", "backoff": True}),

@@ -72,7 +72,7 @@ def test_a_duration_is_read(value: object, seconds: float) -> None:
     ],
 )
 def test_anything_else_is_an_error_with_the_value(value: object) -> None:
-    with pytest.raises(ValueError, match=r"^invalid duration .*, use for example 500ms, 90s, ") as caught:
+    with pytest.raises(ValueError, match=r"^invalid duration .*; use a value such as 500ms, 90s, ") as caught:
         parse_duration(value)
 
     assert repr(value)[:40] in str(caught.value)

@@ -164,7 +164,7 @@ def test_a_time_keeps_its_zone_and_fraction() -> None:
     ],
 )
 def test_anything_else_is_an_error_with_the_value(value: object) -> None:
-    with pytest.raises(ValueError, match=r"^invalid time .*, use for example 2026-11-21T05:30:00Z, ") as caught:
+    with pytest.raises(ValueError, match=r"^invalid time .*; use a format such as 2026-11-21T05:30:00Z, ") as caught:
         parse_time(value)
 
     assert repr(value)[:60] in str(caught.value)

@@ -65,12 +65,12 @@ def test_a_template_that_is_rendered_again_starts_with_empty_lists() -> None:
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("{% append 1 %}", "'to' and the name of a list expected, not '%}'"),
-        ("{% append 1 to %}", "the name of a list expected, not '%}'"),
-        ("{% append to l %}", "'to' and the name of a list expected, not 'l'"),
-        ("{% append 1 to a.b %}", "'%}' expected, not '.'"),
+        ("{% append 1 %}", "expected 'to' and the name of a list, found '%}'"),
+        ("{% append 1 to %}", "expected the name of a list, found '%}'"),
+        ("{% append to l %}", "expected 'to' and the name of a list, found 'l'"),
+        ("{% append 1 to a.b %}", "expected '%}', found '.'"),
         ("{% append 1 to none %}", "'none' is a literal and cannot be used as a name"),
-        ("{% set t = 'x' %}{% append 1 to t %}", "cannot append to 't', which is a text here"),
+        ("{% set t = 'x' %}{% append 1 to t %}", "cannot append to 't', which is a string here"),
         (
             "{% with t=Event.Payload.tags %}{% append 1 to t %}{% endwith %}",
             "cannot append to 't', which is a list here: copy it with {% set t = t %}",
@@ -79,8 +79,8 @@ def test_a_template_that_is_rendered_again_starts_with_empty_lists() -> None:
         ("{{ range(0, 10 ^ 18) }}", "range takes numbers up to 9,007,199,254,740,992"),
         ("{{ range(0, 5, 0) }}", "range needs a step other than 0"),
         ("{{ range('x') }}", "range needs a whole number: 'x' is not a number"),
-        ("{{ range('1.5') }}", "range needs a whole number, not a number"),
-        ("{{ range(0.5) }}", "range needs a whole number, not a number"),
+        ("{{ range('1.5') }}", "range needs a whole number, not 1.5"),
+        ("{{ range(0.5) }}", "range needs a whole number, not 0.5"),
         ("{{ range() }}", "range takes one to three arguments, not 0"),
         ("{{ range(1, 2, 3, 4) }}", "range takes one to three arguments, not 4"),
         ("{{ datastore('a', 'b', 'c') }}", "datastore takes one or two arguments, not 3"),

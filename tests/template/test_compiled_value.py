@@ -47,7 +47,7 @@ def test_every_error_is_reported_with_its_path() -> None:
         'command.input.in["4"]',
         'command.input["q\\""]',
     ]
-    assert str(problems[0]).startswith("command.input.to[0]: a value expected")
+    assert str(problems[0]).startswith("command.input.to[0]: expected a value")
 
 
 def test_paths_without_a_prefix_begin_with_a_key() -> None:

@@ -114,14 +114,14 @@ def test_a_probable_mistake_gives_a_warning(source: str, warnings: list[str]) ->
         ("{{ x[1:] }}", "unexpected character '[': write x.0 for an item, and x|slice:'1:3' for a part"),
         (
             "{{ 'a' in ['a'] }}",
-            "unexpected character '[': a list is written as text that is split, as in 'a,b'|split:','",
+            "unexpected character '[': lists have no literal: write 'a,b'|split:','",
         ),
         (
             "{{ 'yes' if Event.Payload.ok else 'no' }}",
-            "'}}' expected, not 'if': write {% if Event.Payload.ok %}{{ 'yes' }}{% else %}{{ 'no' }}{% endif %}",
+            "expected '}}', found 'if': write {% if Event.Payload.ok %}{{ 'yes' }}{% else %}{{ 'no' }}{% endif %}",
         ),
-        ("{{ 1 if 2 }}", "'}}' expected, not 'if': write {% if condition %}a{% else %}b{% endif %}"),
-        ("{% set a = 1 if 2 else 3 %}", "'%}' expected, not 'if': write {% if condition %}a{% else %}b{% endif %}"),
+        ("{{ 1 if 2 }}", "expected '}}', found 'if': write {% if condition %}a{% else %}b{% endif %}"),
+        ("{% set a = 1 if 2 else 3 %}", "expected '%}', found 'if': write {% if condition %}a{% else %}b{% endif %}"),
         ("{{ a ? b : c }}", "unexpected character '?': write {% if condition %}a{% else %}b{% endif %}"),
         ("{{ 'a' ~ 'b' }}", "unexpected character '~': join text with +"),
         ("{{ x|default('x') }}", "a filter takes its argument after a colon: write default:'x'"),

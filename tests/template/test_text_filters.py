@@ -50,11 +50,11 @@ def test_text_is_changed(expression: str, value: Any, output: str) -> None:
     [
         ("{{ 'a'|replace }}", "filter 'replace' takes two arguments: replace:'old':'new'"),
         ("{{ 'a'|replace:'b' }}", "filter 'replace' takes two arguments: replace:'old':'new'"),
-        ("{{ 'a'|replace:'b': }}", "a value expected, not '}}'"),
-        ("{{ 'a'|replace:'b':'c':'d' }}", "'}}' expected, not ':'"),
-        ("{{ 'a'|replace:'':'b' }}", "replace needs a text to search for: replace:'old':'new'"),
-        ("{{ 'a'|replace:none:'b' }}", "replace needs a text to search for: replace:'old':'new'"),
-        ("{{ 'a'|cut:'b':'c' }}", "'}}' expected, not ':'"),
+        ("{{ 'a'|replace:'b': }}", "expected a value, found '}}'"),
+        ("{{ 'a'|replace:'b':'c':'d' }}", "expected '}}', found ':'"),
+        ("{{ 'a'|replace:'':'b' }}", "replace needs the text to search for: replace:'old':'new'"),
+        ("{{ 'a'|replace:none:'b' }}", "replace needs the text to search for: replace:'old':'new'"),
+        ("{{ 'a'|cut:'b':'c' }}", "expected '}}', found ':'"),
     ],
 )
 def test_wrong_arguments_are_errors(source: str, message: str) -> None:

@@ -51,19 +51,19 @@ def test_times_are_read_and_converted(source: str, output: str) -> None:
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("{{ 'x'|date:'H:i' }}", "date needs a time: invalid time 'x', use for example 2026-11-21T05:30:00Z"),
+        ("{{ 'x'|date:'H:i' }}", "date needs a time: invalid time 'x'; use a format such as 2026-11-21T05:30:00Z"),
         ("{{ none|time:'H:i' }}", "time needs a time, not none"),
         ("{{ true|date:'H:i' }}", "date needs a time, not a boolean"),
         ("{{ 2026|date:'H:i' }}", "date needs a time: invalid time 2026"),
         ("{{ Event.Payload|timezone:'UTC' }}", "timezone needs a time, not a map"),
-        ("{{ Event.CreatedAt|timezone:Event.Payload.naive }}", "unknown time zone '2026-11-21 05:30', use a name"),
+        ("{{ Event.CreatedAt|timezone:Event.Payload.naive }}", "unknown time zone '2026-11-21 05:30'; use a name"),
         ("{{ Event.CreatedAt|timezone:'../../etc/passwd' }}", "unknown time zone '../../etc/passwd'"),
         ("{{ Event.CreatedAt|timezone:'Europe' }}", "unknown time zone 'Europe'"),
         ("{{ Event.CreatedAt|timezone:'' }}", "unknown time zone ''"),
         ("{{ '9999-12-31T23:59:59Z'|timezone:'Asia/Tokyo' }}", "time is out of range"),
         ("{{ Event.CreatedAt|matchesCron:'* * * * *' }}", "matchesCron needs to know the time zone: write timezone:"),
-        ("{{ 'soon'|duration }}", "invalid duration 'soon', use for example 500ms"),
-        ("{{ none|duration }}", "duration needs a text such as 1h30m, not none"),
+        ("{{ 'soon'|duration }}", "invalid duration 'soon'; use a value such as 500ms"),
+        ("{{ none|duration }}", "duration needs a string such as 1h30m, not none"),
     ],
 )
 def test_an_invalid_time_is_an_error_with_the_value(source: str, message: str) -> None:

@@ -43,7 +43,7 @@ def _parse_float(text: str) -> float:
 
 def _fromjson(value: object, argument: object, render_context: RenderContext) -> object:
     if not isinstance(value, str):
-        raise OperationError(f"fromjson needs a text, not {get_type_name(value)}")
+        raise OperationError(f"fromjson needs a string, not {get_type_name(value)}")
     render_context.charge(len(value) >> 2)
     try:
         parsed: object = json.loads(
@@ -83,7 +83,7 @@ def _b64decode(value: object, argument: object, render_context: RenderContext) -
     try:
         text = base64.b64decode(data + "=" * (-len(data) % 4), validate=True).decode()
     except UnicodeDecodeError:
-        raise OperationError("b64decode: the decoded bytes are not text in UTF-8") from None
+        raise OperationError("b64decode: the decoded bytes are not valid UTF-8") from None
     except (binascii.Error, ValueError):
         raise OperationError(f"b64decode needs Base64, not {quote_text(to_text(value))}") from None
     render_context.taint.add_derived(text)

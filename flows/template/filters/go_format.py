@@ -239,7 +239,7 @@ def _make_float_formatter(verb: str) -> Callable[[_FormatSpec, object], str | No
         try:
             number = float(value)
         except OverflowError:
-            raise OperationError("number is too large for a decimal number") from None
+            raise OperationError("number is too large (more than 1.8e308)") from None
         if verb in "gG" and spec.precision is None:
             body = _format_shortest(number)
             return _add_sign(spec, body.upper() if verb == "G" else body)

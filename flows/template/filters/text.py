@@ -83,7 +83,7 @@ def _replace(value: object, arguments: object, render_context: RenderContext) ->
     source = to_text(value)
     old, new = (to_text(argument) for argument in arguments) if isinstance(arguments, tuple) else ("", "")
     if not old:
-        raise OperationError("replace needs a text to search for: replace:'old':'new'")
+        raise OperationError("replace needs the text to search for: replace:'old':'new'")
     check_text_length(len(source) + source.count(old) * (len(new) - len(old)), render_context)
     return source.replace(old, new)
 

@@ -56,7 +56,7 @@ def _find_zone(argument: object) -> ZoneInfo:
             raise ValueError
         return ZoneInfo(name)
     except (ValueError, OSError, LookupError):
-        raise OperationError(f"unknown time zone {quote_text(name)}, use a name such as Europe/Berlin") from None
+        raise OperationError(f"unknown time zone {quote_text(name)}; use a name such as Europe/Berlin") from None
 
 
 def _convert_to_zone(zone: ZoneInfo, value: object, render_context: RenderContext) -> datetime:
@@ -74,7 +74,7 @@ def _bind_timezone(argument: object) -> FilterFunc:
 def _duration(value: object, argument: object, render_context: RenderContext) -> object:
     """Return a duration in seconds."""
     if not isinstance(value, str) and not is_number(value):
-        raise OperationError(f"duration needs a text such as 1h30m, not {get_type_name(value)}")
+        raise OperationError(f"duration needs a string such as 1h30m, not {get_type_name(value)}")
     try:
         seconds = parse_duration(value).total_seconds()
     except ValueError as error:

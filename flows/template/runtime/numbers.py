@@ -123,7 +123,7 @@ def convert_to_float(number: int | float) -> float:
     try:
         return float(number)
     except OverflowError:
-        raise OperationError("number is too large for a decimal number") from None
+        raise OperationError("number is too large (more than 1.8e308)") from None
 
 
 def read_number_pair(left: object, right: object) -> tuple[int | float, int | float] | None:
@@ -145,10 +145,10 @@ def are_number_and_text(left: object, right: object) -> bool:
 def describe_not_numeric(text: str) -> str:
     """Describe a text that is not a number, with a hint if it is a number with a unit or with separators."""
     if len(text) > MAX_NUMBER_LENGTH:
-        return f"a text of {len(text):,} characters is not a number"
+        return f"a string of {len(text):,} characters is not a number"
     stripped = text.strip()
     if not stripped:
-        return "an empty text is not a number"
+        return "an empty string is not a number"
     if _NUMBER_PATTERN.match(stripped):
         return f"{quote_text(stripped)} is too large for a number"
     return f"{quote_text(text)} is not a number{_suggest_cut(stripped)}"

@@ -30,7 +30,7 @@ def check_number_size(value: int | float, render_context: RenderContext) -> int 
         if value.bit_length() > render_context.limits.integer_bits:
             raise OperationError(f"number is too large (more than {render_context.limits.integer_bits:,} bits)")
     elif value != value or value in (float("inf"), float("-inf")):
-        raise OperationError("number is too large for a decimal number")
+        raise OperationError("number is too large (more than 1.8e308)")
     return value
 
 
@@ -42,7 +42,7 @@ def _calculate(
             apply(read_number(left, render_context), read_number(right, render_context)), render_context
         )
     except OverflowError:
-        raise OperationError("number is too large for a decimal number") from None
+        raise OperationError("number is too large (more than 1.8e308)") from None
 
 
 def add(left: object, right: object, render_context: RenderContext) -> object:
@@ -143,7 +143,7 @@ def _warn_about_unequal_types(left: object, right: object, render_context: Rende
         number, text = (left, str(right)) if is_number(left) else (right, str(left))
         if parse_number(text) is not None:
             render_context.warn(
-                f"the number {to_text(number)} never equals the text {quote_text(text)}: convert it with |integer or"
+                f"the number {to_text(number)} never equals the string {quote_text(text)}: convert it with |integer or"
                 " |float"
             )
     elif isinstance(left, str) and isinstance(right, str) and left != right and left.strip() == right.strip():
@@ -166,10 +166,13 @@ def _warn_about_other_types(item: object, items: list[object], render_context: R
     for candidate in items:
         pair = read_number_pair(item, candidate) if are_number_and_text(item, candidate) else None
         if pair and pair[0] == pair[1]:
-            expected, actual = ("number", "text") if is_number(item) else ("text", "number")
-            shown_item = quote_text(item) if isinstance(item, str) else to_text(item)
-            render_context.warn(f"the list has {shown_item} as a {actual}, which never equals the {expected}")
+            found, sought = _describe_scalar(candidate), _describe_scalar(item)
+            render_context.warn(f"the list contains {found}, which never equals {sought}")
             return
+
+
+def _describe_scalar(value: object) -> str:
+    return f"the string {quote_text(value)}" if isinstance(value, str) else f"the number {to_text(value)}"
 
 
 def _not_in(left: object, right: object, render_context: RenderContext) -> bool:
@@ -195,7 +198,7 @@ def _make_comparable(left: object, right: object, render_context: RenderContext)
         return pair
     if are_number_and_text(left, right):
         number, text = (left, str(right)) if is_number(left) else (right, str(left))
-        raise OperationError(f"cannot compare {to_text(number)} with a text: {describe_not_numeric(text)}")
+        raise OperationError(f"cannot compare {to_text(number)} with a string: {describe_not_numeric(text)}")
     return to_text(left), to_text(right)
 
 

@@ -18,7 +18,7 @@ KeyWithOffset = tuple[str | int, int]
 Arguments = list[object]
 
 TYPE_NAMES: dict[type, str] = {
-    bool: "a boolean", int: "a number", float: "a number", str: "a text", list: "a list", dict: "a map",
+    bool: "a boolean", int: "a number", float: "a number", str: "a string", list: "a list", dict: "a map",
 }  # fmt: skip
 
 
@@ -27,8 +27,8 @@ def get_type_name(value: object) -> str:
     if value is None:
         return "none"
     if isinstance(value, StoredText):
-        return f"a text ({value.description})"
-    return next((name for value_type, name in TYPE_NAMES.items() if isinstance(value, value_type)), "such a value")
+        return f"a string ({value.description})"
+    return next((name for value_type, name in TYPE_NAMES.items() if isinstance(value, value_type)), "this value")
 
 
 def resolve_key(value: object, key: str | int) -> object:
@@ -42,7 +42,7 @@ def resolve_key(value: object, key: str | int) -> object:
     if type(key) is int:
         if isinstance(value, list | str):
             return value[key] if key < len(value) else None
-        raise OperationError(f"{get_type_name(value)} has no items: .{key} is not possible")
+        raise OperationError(f"cannot read .{key}: {get_type_name(value)} has no items")
     return _resolve_field(value, str(key))
 
 
@@ -54,7 +54,7 @@ def _resolve_field(value: object, name: str) -> object:
         return read_attribute(value) if read_attribute else None
     if isinstance(value, ForLoop):
         return value.get_field(name)
-    raise OperationError(f"{get_type_name(value)} has no fields: .{name} is not possible")
+    raise OperationError(f"cannot read .{name}: {get_type_name(value)} has no fields")
 
 
 def call_method(value: object, key: str | int, arguments: Arguments) -> object:

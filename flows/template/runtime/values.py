@@ -218,7 +218,7 @@ def contains(container: object, item: object, charge: Callable[[int], None]) -> 
         return to_text(item) in container
     if isinstance(container, dict):
         if type(item) is int:
-            raise OperationError("a number cannot be a key of a map: keys are text")
+            raise OperationError("a number cannot be a key of a map: keys are strings")
         return isinstance(item, str) and item in container
     return False
 

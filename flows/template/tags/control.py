@@ -120,7 +120,7 @@ def _get_items(
         keys = sorted(value, reverse=is_reversed) if is_sorted else list(value)
         return [(key, value[key]) for key in keys]
     if isinstance(value, str) and is_sorted:
-        raise LocatedError("'sorted' needs a list or a map, not a text", offset)
+        raise LocatedError("'sorted' needs a list or a map, not a string", offset)
     sequence: list[Any] = list(value)
     if is_sorted:
         scope.render_context.charge(len(sequence), offset)

@@ -101,7 +101,7 @@ def parse_templatetag(parser: TemplateParser, tag: Tag) -> RenderFunc:
     delimiter = _DELIMITERS_BY_NAME.get(token.value)
     if delimiter is None:
         raise LocatedError(
-            f"unknown templatetag '{token.value}'; known are {', '.join(_DELIMITERS_BY_NAME)}", token.offset
+            f"unknown templatetag '{token.value}'; use one of: {', '.join(_DELIMITERS_BY_NAME)}", token.offset
         )
     return lambda scope: delimiter
 
@@ -226,7 +226,7 @@ def parse_lorem(parser: TemplateParser, tag: Tag) -> RenderFunc:
         raise LocatedError(f"lorem count is too large (more than {MAX_LOREM_COUNT:,})", count.offset)
     unit_token = stream.accept(NAME)
     if unit_token is not None and unit_token.value not in ("w", "p", "b"):
-        raise LocatedError(f"unknown lorem unit '{unit_token.value}'; known are w, p and b", unit_token.offset)
+        raise LocatedError(f"unknown lorem unit '{unit_token.value}'; use one of: w, p, b", unit_token.offset)
     is_random = stream.accept_word(NAME, "random") is not None
     stream.expect_end("'%}'")
     unit = unit_token.value if unit_token else "b"

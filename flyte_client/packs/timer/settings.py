@@ -80,5 +80,5 @@ def _parse_timezone(section: ConfigSection, name: str) -> ZoneInfo:
         return ZoneInfo(name)
     except (ValueError, OSError, LookupError):
         raise SettingsError(
-            f"{section.path}.timezone: unknown time zone {name!r}, use a name such as Europe/Berlin"
+            f"{section.path}.timezone: unknown time zone {name!r}; use a name such as Europe/Berlin"
         ) from None
