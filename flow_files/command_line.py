@@ -14,6 +14,10 @@ from flyte_formats.output import format_json
 Atomic = Callable[[], AbstractContextManager[object]] | None
 """Context manager that applies all changes made in its block or none; None if the store applies them one by one."""
 
+PRUNE_HELP = {
+    "diff": "also show the flows that are in no file, which --prune of apply would delete",
+    "apply": "delete flows that are in no file",
+}
 EXIT_CODES_HELP = (
     "Exit codes: 0 done, or no differences; 1 differences (diff), or warnings (--strict); 2 invalid files or "
     "arguments, nothing was changed; 3 server unreachable, request refused, a flow was changed in the meantime, or a "
@@ -36,7 +40,7 @@ def add_subcommands(parser: ArgumentParser) -> None:
         command.add_argument("--strict", action="store_true", help="stop on warnings, with exit code 1")
         command.add_argument("--json", action="store_true", help="print one JSON object")
         if name != "validate":
-            command.add_argument("--prune", action="store_true", help="delete flows that are in no file")
+            command.add_argument("--prune", action="store_true", help=PRUNE_HELP[name])
         if name == "apply":
             command.add_argument("--dry-run", action="store_true", help="only print what would change")
             command.add_argument(
@@ -45,7 +49,8 @@ def add_subcommands(parser: ArgumentParser) -> None:
     command = commands.add_parser(
         "export",
         help="write the server's flows to files",
-        description="Write each flow to a file named after it: the text as saved, or YAML if that text is outdated. "
+        description="Write each flow to a file named after it: its text as it was saved, or generated YAML if the text "
+        "no longer matches the flow. "
         f"Other files are not changed. {EXIT_CODES_HELP}",
     )
     command.add_argument(
@@ -72,7 +77,7 @@ def run_command(store: FlowStore, options: Namespace, atomic: Atomic) -> int:
 def _report_findings(plan: SyncPlan, options: Namespace) -> int:
     if options.json:
         _print_plan_json(plan, applied=False)
-    reason = "errors" if plan.has_errors else "warnings, not allowed with --strict"
+    reason = "errors" if plan.has_errors else "warnings, which --strict does not allow"
     suffix = "" if options.subcommand == "validate" else "; nothing was changed"
     print(f"the files have {reason}{suffix}", file=sys.stderr)
     return EXIT_INVALID if plan.has_errors else EXIT_DIFFERENCES

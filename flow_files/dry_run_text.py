@@ -20,8 +20,9 @@ def format_dry_run(result: Mapping[str, Any]) -> Iterator[str]:
     yield f"flow {result['flow']}: {'would start' if result['starts'] else 'would not start'}"
     if result["eventMasked"]:
         yield "the stored event has redacted values; templates were evaluated with the redacted values"
-    for finding in [*result["warnings"], *result["notes"]]:
-        yield f"note: {finding['path']}: {finding['message']}"
+    for kind in ("warning", "note"):
+        for finding in result[f"{kind}s"]:
+            yield f"{kind}: {finding['path']}: {finding['message']}"
     for step in result["steps"]:
         yield ""
         outcome = OUTCOME_TEXTS.get(step["outcome"], step["outcome"])

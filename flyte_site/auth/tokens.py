@@ -76,9 +76,9 @@ def _validate(name: str, pack: str, labels: dict[str, str], scopes: list[str], e
     if len(pack) > MAX_PACK_PATTERN_LENGTH:
         raise TokenError(f"pack name of {len(pack)} characters exceeds the limit of {MAX_PACK_PATTERN_LENGTH}")
     if labels and not pack:
-        raise TokenError("labels require a pack: they limit the packs that the token may act as")
+        raise TokenError("labels require a pack: they limit the packs that the token can act as")
     if unknown := [scope for scope in scopes if scope not in SCOPES]:
-        raise TokenError(f"unknown scope {unknown[0]!r}; use {', '.join(SCOPES)}")
+        raise TokenError(f"unknown scope {unknown[0]!r}; use one of: {', '.join(SCOPES)}")
     if not pack and not scopes:
         raise TokenError("choose a pack or at least one scope; without either, the token allows nothing")
     if expires_at is not None and expires_at <= timezone.now():

@@ -31,8 +31,8 @@ def parse_keys(text: str) -> tuple[Fernet, ...]:
     for number, key in enumerate(keys, start=1):
         # Fernet itself ignores characters that are not base64.
         if not _KEY_PATTERN.fullmatch(key):
-            requirement = "must be 32 bytes in URL-safe base64, 44 characters"
-            raise ValueError(f"key {number} of {len(keys)} {requirement} (see {KEYS_GUIDE})")
+            requirement = "it must be 44 characters of URL-safe Base64, which are 32 bytes"
+            raise ValueError(f"key {number} of {len(keys)} is invalid: {requirement} (see {KEYS_GUIDE})")
         fernets.append(Fernet(key))
     return tuple(fernets)
 

@@ -327,7 +327,7 @@ def parse_url(text: str, schemes: tuple[str, ...]) -> SplitResult:
             "is not a valid URL (special characters in a password must be percent-encoded, such as %40 for @)"
         ) from None
     if parts.scheme not in schemes or "://" not in text:
-        raise ValueError("must be a URL that starts with " + " or ".join(f"{scheme}://" for scheme in schemes))
+        raise ValueError("must be a URL that starts with one of: " + ", ".join(f"{scheme}://" for scheme in schemes))
     if parts.scheme in ("http", "https", "redis", "rediss") and not parts.hostname:
         raise ValueError("must contain a host")
     return parts

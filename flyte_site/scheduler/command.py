@@ -19,19 +19,17 @@ class DatabaseCommand(BaseCommand):
 class JobCommand(DatabaseCommand):
     """A command that runs `job`, or with `--dry-run` only counts, and prints the number of affected rows.
 
-    `result_message` contains `{count}` and `{were}`: `dry_run_verb` in a dry run, else `done_verb`.
+    `nouns` is the word for one row, and for several; `participle` says what the job does to them.
     """
 
     job: ClassVar[Callable[..., int]]
-    result_message: ClassVar[str]
-    dry_run_verb, done_verb = "would be", "were"
+    nouns: ClassVar[tuple[str, str]]
+    participle: ClassVar[str] = "deleted"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--dry-run", action="store_true", help="only count, change nothing")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        dry_run = options["dry_run"]
-        count = type(self).job(dry_run=dry_run)
-        self.stdout.write(
-            self.result_message.format(count=count, were=self.dry_run_verb if dry_run else self.done_verb)
-        )
+        count = type(self).job(dry_run=options["dry_run"])
+        noun, verb = (self.nouns[0], "was") if count == 1 else (self.nouns[1], "were")
+        self.stdout.write(f"{count} {noun} {'would be' if options['dry_run'] else verb} {self.participle}")

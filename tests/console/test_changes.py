@@ -157,7 +157,7 @@ def test_changes_are_forgotten_with_what_they_are_about() -> None:
     assert prune_activity_log(dry_run=True) == 1
     out = StringIO()
     call_command("forget_changes", stdout=out)
-    assert "1 changes were deleted" in out.getvalue()
+    assert "1 change was deleted" in out.getvalue()
     assert Change.objects.get().key == "30 minutes"
 
 

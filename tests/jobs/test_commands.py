@@ -19,10 +19,17 @@ pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
 LONG_AGO = timedelta(days=900)
 
+NO_PACK = "orphaned: no registered pack can take them"
 JOBS = {
-    "delete_dead_packs": "2 packs {} deleted\n1 actions {are} orphaned: no registered pack can take them",
-    "expire_executions": "1 executions and actions without execution {} deleted",
-    "forget_flow_versions": "2 versions of flows {} deleted",
+    "delete_dead_packs": (
+        f"2 packs would be deleted\n1 action would be {NO_PACK}",
+        f"2 packs were deleted\n1 action is {NO_PACK}",
+    ),
+    "expire_executions": (
+        "1 execution or action without an execution would be deleted",
+        "1 execution or action without an execution was deleted",
+    ),
+    "forget_flow_versions": ("2 flow versions would be deleted", "2 flow versions were deleted"),
 }
 
 
@@ -51,13 +58,13 @@ def run(command: str, *options: str) -> str:
 
 
 @override_settings(FLYTE_FLOW_VERSIONS_KEEP=1)
-@pytest.mark.parametrize(("command", "message"), JOBS.items())
-def test_a_dry_run_reports_the_changes_and_makes_none(command: str, message: str) -> None:
+@pytest.mark.parametrize(("command", "messages"), JOBS.items())
+def test_a_dry_run_reports_the_changes_and_makes_none(command: str, messages: tuple[str, str]) -> None:
     create_old_rows()
     before = read_all_rows()
-    assert run(command, "--dry-run") == message.format("would be", are="would be")
+    assert run(command, "--dry-run") == messages[0]
     assert read_all_rows() == before
-    assert run(command) == message.format("were", are="are")
+    assert run(command) == messages[1]
     assert read_all_rows() != before
     assert run(command).startswith("0 ")
 

@@ -124,7 +124,7 @@ def test_an_address_that_can_not_be_had_stops_the_start_with_one_line(tmp_path: 
             done = manage("serve", folder=tmp_path, environment={**environment, **variables})
             assert (done.returncode, done.stderr.count("\n")) == (2, 1)
             assert done.stderr.startswith(f"flyte: {named}: can't listen on ")
-            hint = "; stop that process, or set FLYTE_PORT to another port\n"
+            hint = "; stop the process that uses it, or set FLYTE_PORT to a different port\n"
             assert done.stderr.endswith(hint) == (named == "FLYTE_PORT")
 
 

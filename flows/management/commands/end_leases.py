@@ -12,5 +12,4 @@ class Command(JobCommand):
         "with FATAL."
     )
     job = staticmethod(expire_leases)
-    result_message = "{count} leases {were} ended"
-    dry_run_verb, done_verb = "have", "had"
+    nouns, participle = ("expired lease", "expired leases"), "ended"

@@ -13,7 +13,7 @@ from flyte_site.scheduler.command import DatabaseCommand
 class Command(DatabaseCommand):
     """Run control for scripts; the API has the same under `/v1/audit/flows/{id}/…`."""
 
-    help = "Cancel an execution, retry a step that ended FATAL, or replay its trigger event."
+    help = "Cancel an execution, retry a failed step, or replay its trigger event."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("correlation_id", metavar="ID", help="execution id")
@@ -24,7 +24,7 @@ class Command(DatabaseCommand):
         parser.add_argument(
             "--all-flows",
             action="store_true",
-            help="for replay: let all subscribed flows handle the event, not only this one",
+            help="for replay: let all subscribed flows handle the event, not only the flow of the execution",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

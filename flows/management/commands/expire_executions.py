@@ -7,6 +7,6 @@ from flyte_site.scheduler.command import JobCommand
 class Command(JobCommand):
     """Manual run of the job that the server repeats every few minutes."""
 
-    help = "Delete executions and their actions, in any state, whose last change is more than FLYTE_TTL_IN_SECONDS ago."
+    help = "Delete old executions and their actions, in any state, after FLYTE_TTL_IN_SECONDS without a change."
     job = staticmethod(prune_executions)
-    result_message = "{count} executions and actions without execution {were} deleted"
+    nouns = ("execution or action without an execution", "executions and actions without an execution")

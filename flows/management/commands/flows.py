@@ -16,7 +16,7 @@ from flyte_site.scheduler.command import DatabaseCommand
 class Command(DatabaseCommand):
     """Reads and writes the database directly; no server needs to run. Changes are applied in one transaction."""
 
-    help = f"Check, compare, save and write flows kept as files. {command_line.EXIT_CODES_HELP}"
+    help = f"Check, compare, save or export flows kept in files. {command_line.EXIT_CODES_HELP}"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         command_line.add_subcommands(parser)

@@ -7,6 +7,6 @@ from flyte_site.scheduler.command import JobCommand
 class Command(JobCommand):
     """Manual run of the job that the server repeats every hour if FLYTE_FLOW_VERSIONS_KEEP is set."""
 
-    help = "Delete flow versions that no flow or execution uses, except the last FLYTE_FLOW_VERSIONS_KEEP of each flow."
+    help = "Delete old flow versions that no execution uses. The last FLYTE_FLOW_VERSIONS_KEEP of each flow are kept."
     job = staticmethod(prune_flow_versions)
-    result_message = "{count} versions of flows {were} deleted"
+    nouns = ("flow version", "flow versions")

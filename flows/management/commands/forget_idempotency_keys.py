@@ -9,4 +9,4 @@ class Command(JobCommand):
 
     help = "Delete idempotency keys that are older than a day."
     job = staticmethod(prune_idempotency_keys)
-    result_message = "{count} keys {were} forgotten"
+    nouns = ("key", "keys")

@@ -19,7 +19,7 @@ class Command(DatabaseCommand):
     """Can be run again: data that is here and unchanged in the source is skipped."""
 
     help = (
-        "Import packs, datastore, flows with their versions, and executions from the original server's MongoDB. "
+        "Import the original server's data from MongoDB: packs, datastore, flows with their versions, and executions. "
         "Running executions continue here. Exit codes: 0 everything was imported, 1 some data could not be imported "
         "and is listed, 2 the source cannot be read."
     )
@@ -34,7 +34,7 @@ class Command(DatabaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         if (options["folder"] is None) == (options["uri"] is None):
-            raise CommandError("give either a folder or --uri", returncode=2)
+            raise CommandError("either a folder or --uri is required, and not both", returncode=2)
         try:
             source: MongoSource = LiveSource(options["uri"]) if options["uri"] else DumpSource(options["folder"])
         except MongoSourceError as error:

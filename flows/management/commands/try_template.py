@@ -46,7 +46,7 @@ class Command(DatabaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         if (options["template"] is None) == (options["cases"] is None):
-            raise CommandError("give a template, or --cases FILE")
+            raise CommandError("a template or --cases FILE is required")
         try:
             if options["cases"]:
                 self.render_cases(options["cases"])

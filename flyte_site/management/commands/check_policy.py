@@ -18,7 +18,7 @@ class Command(DatabaseCommand):
     """The command that evaluates the policy without the server or the provider; it does not verify the claims."""
 
     help = (
-        "Check whether the policy in FLYTE_AUTH_POLICY_PATH allows a request, and print the rule that decides. "
+        "Check whether the path policy allows a request. Print the rule of FLYTE_AUTH_POLICY_PATH that decides. "
         "The exit code is 0 if the request is allowed, else 1."
     )
 

@@ -7,6 +7,6 @@ from flyte_site.scheduler.command import JobCommand
 class Command(JobCommand):
     """The command for the job that the server runs every five minutes."""
 
-    help = "Delete expired records of wrong passwords, and the oldest ones if there are too many."
+    help = "Delete expired records of wrong passwords. If too many are left, delete the oldest ones."
     job = staticmethod(prune_login_attempts)
-    result_message = "{count} attempts {were} deleted"
+    nouns = ("attempt", "attempts")

@@ -9,4 +9,4 @@ class Command(JobCommand):
 
     help = "Delete entries of the activity log that are older than FLYTE_TTL_IN_SECONDS."
     job = staticmethod(prune_activity_log)
-    result_message = "{count} changes {were} deleted"
+    nouns = ("change", "changes")

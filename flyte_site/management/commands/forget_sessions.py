@@ -9,4 +9,4 @@ class Command(JobCommand):
 
     help = "Delete expired sessions of the console."
     job = staticmethod(prune_sessions)
-    result_message = "{count} sessions {were} deleted"
+    nouns = ("session", "sessions")

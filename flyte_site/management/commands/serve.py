@@ -49,7 +49,7 @@ GRACE_SECONDS = 30
 # The time for which a worker leaves new connections to others, at the resolution of the system's timers.
 YIELD_SECONDS = 0.001
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
-PORT_IN_USE_HINT = "; stop that process, or set FLYTE_PORT to another port"
+PORT_IN_USE_HINT = "; stop the process that uses it, or set FLYTE_PORT to a different port"
 ACCESS_LOG_FORMAT = '%(h)s "%(r)s" %(s)s %(b)s "%(a)s" request_id=%({x-request-id}o)s'
 
 

@@ -115,7 +115,7 @@ def parse_expiry(text: str, now: datetime) -> datetime:
         return parse_time(text) if text.strip().isdigit() else now + parse_duration(text)
     with suppress(ValueError):
         return parse_time(text)
-    raise CommandError(f"--expires: invalid value {text!r}, use 90d, 12h, 2w, 2027-01-31 or 2027-01-31T12:00Z")
+    raise CommandError(f"--expires: invalid value {text!r}; use 90d, 12h, 2w, 2027-01-31 or 2027-01-31T12:00Z")
 
 
 def format_row(token: Token, now: datetime) -> tuple[str, ...]:

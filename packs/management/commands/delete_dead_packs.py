@@ -10,16 +10,17 @@ class Command(JobCommand):
     """The job that the server runs once a day if FLYTE_SHOULD_DELETE_DEAD_PACKS is set."""
 
     help = (
-        "Delete packs that were not seen for FLYTE_PACK_GRACE_PERIOD_UNTIL_MARKED_DEAD_IN_SECONDS, "
-        "even if FLYTE_SHOULD_DELETE_DEAD_PACKS is not set."
+        "Delete dead packs: those not seen for FLYTE_PACK_GRACE_PERIOD_UNTIL_MARKED_DEAD_IN_SECONDS. "
+        "This command also works if FLYTE_SHOULD_DELETE_DEAD_PACKS is not set."
     )
     job = staticmethod(delete_dead_packs)
-    result_message = "{count} packs {were} deleted"
+    nouns = ("pack", "packs")
 
     def handle(self, *args: Any, **options: Any) -> None:
         super().handle(*args, **options)
         orphans = find_orphans_without_dead_packs()
         if orphans.count:
             prefix = "at least " if orphans.is_lower_bound else ""
-            verb = "would be" if options["dry_run"] else "are"
-            self.stdout.write(f"{prefix}{orphans.count} actions {verb} orphaned: no registered pack can take them")
+            noun, verb = ("action", "is") if orphans.count == 1 else ("actions", "are")
+            verb = "would be" if options["dry_run"] else verb
+            self.stdout.write(f"{prefix}{orphans.count} {noun} {verb} orphaned: no registered pack can take them")

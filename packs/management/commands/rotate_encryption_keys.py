@@ -18,9 +18,9 @@ class Command(DatabaseCommand):
     """After a run that reports nothing as unreadable, only the first of FLYTE_ENCRYPTION_KEYS is needed."""
 
     help = (
-        "Encrypt secret items, actions' secrets and metadata of hosted packs with the first of FLYTE_ENCRYPTION_KEYS "
-        "if another key was used. The server can keep running if it has the same keys. "
-        "Exit codes: 0 done, 1 some are unreadable, 2 no keys."
+        "Re-encrypt all secrets with the first of FLYTE_ENCRYPTION_KEYS: those of items and actions, and the metadata "
+        "of hosted packs. Values that already use this key are skipped. The server can keep running if it has the same "
+        "keys. Exit codes: 0 done, 1 some values are unreadable, 2 no keys are set."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
