@@ -117,8 +117,8 @@ class UserFormMeta:
     labels: ClassVar = {"is_superuser": "Superuser"}
     help_texts: ClassVar = {
         "username": "Used to sign in: at most 150 letters, digits and @ . + - _",
-        "is_active": "Clear it to deactivate the account: the account and its history are kept, but can't sign in.",
-        "is_superuser": "Has all permissions, whatever their roles. Only superusers can change this.",
+        "is_active": "Clear it so that the user can't sign in. The account and its history are kept.",
+        "is_superuser": "The user has all permissions, whatever their roles. Only superusers can change this.",
     }
     error_messages: ClassVar = {"username": {"unique": USERNAME_EXISTS, "invalid": USERNAME_CHARACTERS}}
 

@@ -31,7 +31,7 @@ class TokenForm(forms.Form):
         required=False,
         widget=forms.Textarea(attrs={"rows": 2}),
         label="Pack labels",
-        help_text="One per line, such as env=prod. The pack must have at least these.",
+        help_text="One per line, such as env=prod. The pack must have all of them, and can have more.",
     )
     scopes = forms.MultipleChoiceField(
         required=False,
