@@ -178,7 +178,7 @@ def test_a_zone_name_that_is_unknown_or_ambiguous_is_an_error_that_names_it(text
     with pytest.raises(ValueError, match=r"^invalid time") as caught:
         parse_time(value)
 
-    assert f"{value!r} (unknown time zone {zone!r}), use for example" in str(caught.value)
+    assert f"{value!r} (unknown time zone {zone!r}); use a format such as" in str(caught.value)
 
 
 @settings(max_examples=50, deadline=None)

@@ -145,7 +145,7 @@ def _format_only_value(spec: _FormatSpec, value: object, warn: Callable[[str], N
         warn(f"stringformat cannot format {_describe_mismatch(spec, number)}")
         return _format_mismatch(spec, number) if body is None else body
     if isinstance(value, str) and spec.verb in "xX" and parse_number(value) is not None:
-        warn(f"%{spec.verb} formats the characters of the text {quote_text(value)}: add |integer for the number")
+        warn(f"%{spec.verb} formats the characters of the string {quote_text(value)}: add |integer for the number")
     return _pad(spec, body, number)
 
 
