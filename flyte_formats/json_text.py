@@ -2,12 +2,18 @@
 
 import json
 import math
+import re
 import sys
 from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
+from flyte_formats.characters import replace_surrogates
+
 MAX_DEPTH = 100
 """The maximum number of nested lists and objects in a document that the server accepts."""
+
+
+_ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class NestingError(ValueError):
@@ -42,6 +48,21 @@ def check_depth(value: Any, text: str) -> None:
         if not level:
             return
     raise NestingError
+
+
+def replace_escaped_surrogates(value: Any, text: str) -> Any:
+    """Return the value, whose JSON is `text`, with U+FFFD for unpaired surrogates in its keys and texts."""
+    return _replace_all_surrogates(value) if _ESCAPED_SURROGATE.search(text) else value
+
+
+def _replace_all_surrogates(value: Any) -> Any:
+    if isinstance(value, str):
+        return replace_surrogates(value)
+    if isinstance(value, list):
+        return [_replace_all_surrogates(item) for item in value]
+    if isinstance(value, dict):
+        return {_replace_all_surrogates(key): _replace_all_surrogates(item) for key, item in value.items()}
+    return value
 
 
 def _get_children(value: Any) -> Iterable[Any]:

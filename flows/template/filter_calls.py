@@ -42,7 +42,7 @@ class FilterCallParser(ABC):
         template_filter = get_filter(FILTERS, token)
         if self.stream.current.kind == SYMBOL and self.stream.current.value == "(":
             raise LocatedError(
-                f"a filter takes its argument after a colon: write {token.value}:{self._read_argument_source()}",
+                f"a filter takes its argument after a colon: write {token.value}{self._read_argument_source()}",
                 self.stream.current.offset,
             )
         argument = None
@@ -89,12 +89,14 @@ class FilterCallParser(ABC):
         )
 
     def _read_argument_source(self) -> str:
-        """Return the text of the single token in the parentheses that begin here, or `argument`."""
+        """Return `:` and the single token in the parentheses that begin here, or `:argument`; '' if they are empty."""
         _, argument, closing = (self.stream.tokens[self.stream.index :] + [self.stream.tokens[-1]] * 2)[:3]
+        if argument.value == ")" and argument.kind == SYMBOL:
+            return ""
         if argument.kind not in (STRING, NUMBER, NAME) or closing.value != ")":
-            return "argument"
+            return ":argument"
         text = self.compilation.source[argument.offset : closing.offset].strip()
-        return text if len(text) <= MAX_HINT_LENGTH else "argument"
+        return f":{text}" if len(text) <= MAX_HINT_LENGTH else ":argument"
 
     def _parse_filter_argument(self, *, with_line_breaks: bool) -> Expression:
         literal = self.stream.current

@@ -14,6 +14,7 @@ from flows.template.runtime.numbers import describe_not_numeric, parse_number
 from flows.template.runtime.render_context import Scope
 from flows.template.runtime.resolve import get_type_name
 from flows.template.runtime.values import StoredText, to_text
+from flyte_formats.json_text import replace_escaped_surrogates
 
 _IDENTIFIER_PATTERN = re.compile(r"[A-Za-z0-9_]+\Z")
 _LETTERS = string.ascii_letters
@@ -167,6 +168,7 @@ def _unmarshal_json(scope: Scope, value: object) -> object:
         raise OperationError("unmarshalJson needs valid JSON") from None
     if parsed is None:
         return {}
+    parsed = replace_escaped_surrogates(parsed, source)
     if not isinstance(parsed, dict):
         raise OperationError(f"unmarshalJson needs a JSON object, not {get_type_name(parsed)}: use the filter fromjson")
     scope.render_context.taint.add_derived(parsed)

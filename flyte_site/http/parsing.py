@@ -16,8 +16,7 @@ from typing import Any, NoReturn, TypeAlias
 
 import yaml
 
-from flyte_formats.characters import replace_surrogates
-from flyte_formats.json_text import MAX_DEPTH, NestingError, check_depth
+from flyte_formats.json_text import MAX_DEPTH, NestingError, check_depth, replace_escaped_surrogates
 from flyte_site.core.json_numbers import to_json_number
 
 MAX_EXPANSION = 2 * 1024 * 1024
@@ -41,7 +40,6 @@ _COLLECTION_TAGS: dict[type[yaml.Node], str] = {
     yaml.MappingNode: "tag:yaml.org,2002:map",
     yaml.SequenceNode: "tag:yaml.org,2002:seq",
 }
-_LONE_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class DocumentError(ValueError):
@@ -93,7 +91,7 @@ def parse_json(text: str, *, unique_keys: bool = False) -> Any:
         check_depth(value, text)
     except NestingError as error:
         raise DocumentError(str(error)) from None
-    return _replace_lone_surrogates(value) if _LONE_SURROGATE.search(text) else value
+    return replace_escaped_surrogates(value, text)
 
 
 def parse_yaml(text: str, string_fields: StringFields | None = None, *, unique_keys: bool = False) -> Any:
@@ -143,17 +141,6 @@ def _parse_finite_float(text: str) -> int | float:
 
 def _reject_constant(text: str) -> NoReturn:
     raise ValueError(f"invalid JSON: {text} is not allowed; use null or a string")
-
-
-def _replace_lone_surrogates(value: Any) -> Any:
-    """Replace unpaired surrogates in all keys and texts of a parsed value."""
-    if isinstance(value, str):
-        return replace_surrogates(value)
-    if isinstance(value, list):
-        return [_replace_lone_surrogates(item) for item in value]
-    if isinstance(value, dict):
-        return {_replace_lone_surrogates(key): _replace_lone_surrogates(item) for key, item in value.items()}
-    return value
 
 
 def _count_yaml_nodes(text: str) -> int:

@@ -69,6 +69,12 @@ def test_values_are_encoded_and_decoded(expression: str, value: Any, output: str
     assert render(f"{{{{ Event.Payload.{expression} }}}}", x=value) == output
 
 
+def test_half_of_a_surrogate_pair_is_replaced_in_json() -> None:
+    text = r'{"\ud800": ["a\udfffb", "\ud83d\ude80"]}'
+    assert render("{{ Event.Payload.x|fromjson }}", x=text) == '{"\ufffd":["a\ufffdb","🚀"]}'
+    assert render("{{ unmarshalJson(Event.Payload.x) }}", x=text) == '{"\ufffd":["a\ufffdb","🚀"]}'
+
+
 @pytest.mark.parametrize(
     ("expression", "value", "message"),
     [

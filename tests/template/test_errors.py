@@ -126,6 +126,7 @@ def test_a_probable_mistake_gives_a_warning(source: str, warnings: list[str]) ->
         ("{{ 'a' ~ 'b' }}", "unexpected character '~': join text with +"),
         ("{{ x|default('x') }}", "a filter takes its argument after a colon: write default:'x'"),
         ("{{ x|default(Event.Name) }}", "a filter takes its argument after a colon: write default:argument"),
+        ("{{ x|upper() }}", "a filter takes its argument after a colon: write upper"),
         ("{% filter cut('a') %}{% endfilter %}", "a filter takes its argument after a colon: write cut:'a'"),
         ("{{ Event.Payload.gerät }}", "unexpected character 'ä': write Event.Payload|key:'gerät'"),
         ("{{ Context.Größe|upper }}", "unexpected character 'ö': write Context|key:'Größe'"),

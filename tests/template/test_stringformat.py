@@ -74,7 +74,7 @@ def test_a_value_is_formatted_as_in_go(layout: str, value: object, text: str) ->
         ("n/a", "'n/a' is not a number"),
         (" \n", "an empty string is not a number"),
         ("95%", "'95%' is not a number: remove the unit, as in |cut:'%'"),
-        ("\uff11\uff12", "'\uff11\uff12' is not a number"),
+        ("\uff11\uff12", "'\uff11\uff12' is not a number: only the digits 0 to 9 are read"),
         ("1e999", "'1e999' is too large for a number"),
     ],
 )

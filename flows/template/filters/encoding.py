@@ -14,6 +14,7 @@ from flows.template.runtime.numbers import quote_text
 from flows.template.runtime.render_context import RenderContext
 from flows.template.runtime.resolve import get_type_name
 from flows.template.runtime.values import encode_json_value, to_text
+from flyte_formats.json_text import replace_escaped_surrogates
 
 _BASE64_ALPHABETS = {"": base64.b64encode, "standard": base64.b64encode, "url": base64.urlsafe_b64encode}
 _URL_TO_STANDARD = str.maketrans("-_", "+/")
@@ -55,6 +56,7 @@ def _fromjson(value: object, argument: object, render_context: RenderContext) ->
     except (ValueError, RecursionError) as error:
         reason = str(error) if isinstance(error, ValueError) else "nested too deeply"
         raise OperationError(f"fromjson needs valid JSON: {reason[:100]}") from None
+    parsed = replace_escaped_surrogates(parsed, value)
     render_context.taint.add_derived(parsed)
     return parsed
 

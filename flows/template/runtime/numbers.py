@@ -16,9 +16,11 @@ from flows.template.runtime.values import is_number
 
 _NUMBER = r"[+-]?(?:[0-9]+(\.[0-9]*)?|(\.[0-9]+))([eE][+-]?[0-9]+)?"
 _NUMBER_PATTERN = re.compile(_NUMBER + r"\Z")
-_NUMBER_WITH_UNIT_PATTERN = re.compile(_NUMBER + r"(\s*[^\s0-9.,'\"\\][^0-9'\"\\]{0,9})\Z")
+_NUMBER_WITH_UNIT_PATTERN = re.compile(_NUMBER + r"(\s*[^\s0-9.,'\"\\\x00-\x1f][^0-9'\"\\\x00-\x1f]{0,9})\Z")
 _NUMBER_WITH_COMMAS_PATTERN = re.compile(r"[+-]?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?\Z")
-_DIGIT_PATTERN = re.compile(r"[0-9]")
+# Also the digits of other scripts.
+_DIGIT_PATTERN = re.compile(r"\d")
+_OTHER_DIGIT_PATTERN = re.compile(r"[^\D0-9]")
 _HEXADECIMAL_PREFIXES = ("0x", "0X")
 MAX_QUOTED_LENGTH = 40
 # Longer texts are not numbers, however much of them is white space: a search costs time.
@@ -155,6 +157,8 @@ def describe_not_numeric(text: str) -> str:
 
 
 def _suggest_cut(text: str) -> str:
+    if _OTHER_DIGIT_PATTERN.search(text):
+        return ": only the digits 0 to 9 are read"
     if match := _NUMBER_WITH_UNIT_PATTERN.match(text):
         return f": remove the unit, as in |cut:'{match[4]}'"
     return ": remove the commas, as in |cut:','" if _NUMBER_WITH_COMMAS_PATTERN.match(text) else ""
