@@ -15,7 +15,11 @@ DURATION_EXAMPLES = "500ms, 90s, 10m, 1h30m or 2d"
 
 def parse_duration(value: object) -> timedelta:
     """Parse a text, or a number of seconds. Raise `ValueError` if it is invalid, negative, or over 100 years."""
-    text = str(value).strip() if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
+    text = (
+        str(value).strip().removeprefix("\ufeff")
+        if isinstance(value, str | int | float) and not isinstance(value, bool)
+        else ""
+    )
     if len(text) > MAX_TEXT_LENGTH:
         text = ""
     if _SECONDS_PATTERN.fullmatch(text):

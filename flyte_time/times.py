@@ -85,7 +85,11 @@ def _read_number(value: object) -> ParsedTime:
 
 
 def _read_text(text: str) -> ParsedTime:
-    text = _COMMENT_PATTERN.sub("", " ".join(text.split())) if len(text) <= MAX_TEXT_LENGTH else ""
+    text = (
+        _COMMENT_PATTERN.sub("", " ".join(text.strip().removeprefix("\ufeff").split()))
+        if len(text) <= MAX_TEXT_LENGTH
+        else ""
+    )
     for pattern in _PATTERNS:
         if match := pattern.fullmatch(text):
             return _build_time(match.groupdict())

@@ -152,6 +152,20 @@ def test_names_and_file_names_can_have_bytes_that_are_not_ascii() -> None:
     assert payload["attachments"][0]["name"] == "größe.csv"
 
 
+def test_a_mail_can_begin_with_a_byte_order_mark() -> None:
+    raw = b"\xef\xbb\xbfSubject: Report\n\nbody"
+    payload = parse_mail(raw, len(raw), 0)
+    assert (payload["subject"], payload["text"], payload["complete"]) == ("Report", "body", True)
+
+
+@pytest.mark.parametrize("invalid", ["broken <", "@", "<a@", "[x", "a b c <>"])
+def test_an_invalid_address_does_not_hide_the_others(invalid: str) -> None:
+    raw = f'To: ann@example.com, {invalid}, "Bo, B." <bo@example.com>\n\n'.encode()
+    addresses = parse_mail(raw, len(raw), 0)["to"]
+    assert addresses[0] == {"name": "", "address": "ann@example.com"}
+    assert {"name": "Bo, B.", "address": "bo@example.com"} in addresses
+
+
 @pytest.mark.parametrize(
     ("date", "text"),
     [

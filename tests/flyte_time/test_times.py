@@ -73,6 +73,7 @@ MOMENT = datetime(2026, 11, 21, 5, 30, tzinfo=UTC)
         "1795239000000000000",
         "  1795239000\n",
         " 2026-11-21T05:30:00Z\r\n",
+        "\ufeff2026-11-21T05:30:00Z\r\n",
     ],
 )
 def test_a_text_with_a_zone_is_read(text: str) -> None:

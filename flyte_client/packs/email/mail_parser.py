@@ -1,21 +1,32 @@
 """Parsing of a mail into an event's payload. Mail is untrusted: a malformed mail must not block other mails."""
 
+import codecs
 import hashlib
 import logging
 import re
+from contextlib import suppress
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from email.parser import BytesHeaderParser
 from typing import Any
 
 from flyte_client.packs.email.mail_content import read_content
-from flyte_client.packs.email.mail_text import decode_escaped_bytes, get_raw_header, parse_header, remove_unstorable
+from flyte_client.packs.email.mail_text import (
+    decode_escaped_bytes,
+    get_raw_header,
+    parse_header,
+    parse_header_text,
+    remove_unstorable,
+)
 from flyte_formats.characters import replace_control_characters
 from flyte_time.times import parse_time
 
 MAX_HEADER_LENGTH = 1000
 MAX_ADDRESSES = 100
 FORWARDED_HEADERS = ("In-Reply-To", "References", "List-Id", "Auto-Submitted", "Precedence", "Authentication-Results")
+MAX_ADDRESSES_LENGTH = 20_000
+# One of several addresses: up to a comma that is not in quotes.
+_ADDRESS_PATTERN = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^,"])+')
 SAFE_KEY = re.compile(r"[\x21-\x7e]{1,200}\Z")
 
 logger = logging.getLogger(__name__)
@@ -23,6 +34,8 @@ logger = logging.getLogger(__name__)
 
 def parse_mail(raw: bytes, size: int, attachment_bytes: int) -> dict[str, Any]:
     """Build the payload; `complete` is False if `raw` has only the headers of a mail of `size` bytes."""
+    is_complete = len(raw) >= size
+    raw = raw.removeprefix(codecs.BOM_UTF8)
     message = BytesHeaderParser(EmailMessage, policy=policy.default).parsebytes(raw)
     senders = _read_addresses(message, "From") or [{"name": "", "address": ""}]
     payload: dict[str, Any] = {
@@ -36,7 +49,7 @@ def parse_mail(raw: bytes, size: int, attachment_bytes: int) -> dict[str, Any]:
         "headers": {name: text for name in FORWARDED_HEADERS if (text := _read_header(message, name))},
         "size": size,
     }
-    content = _parse_content(raw, attachment_bytes) if len(raw) >= size else None
+    content = _parse_content(raw, attachment_bytes) if is_complete else None
     empty_content: dict[str, Any] = {"text": "", "html": "", "attachments": []}
     return payload | (content or empty_content) | {"complete": content is not None}
 
@@ -72,19 +85,28 @@ def _read_header(message: EmailMessage, name: str) -> str:
 
 
 def _read_addresses(message: EmailMessage, name: str) -> list[dict[str, str]]:
+    raw_value = get_raw_header(message, name)
+    if raw_value is None:
+        return []
     try:
-        header = parse_header(message, name)
-        addresses = header.addresses if header is not None else ()
-        return [
-            {
-                "name": remove_unstorable(decode_escaped_bytes(address.display_name)),
-                "address": remove_unstorable(decode_escaped_bytes(address.addr_spec)),
-            }
-            for address in addresses[:MAX_ADDRESSES]
-        ]
+        return _parse_addresses(name, raw_value)
     except Exception:  # as for contents
         logger.warning("header_unreadable name=%s", name)
-        return []
+    addresses: list[dict[str, str]] = []
+    for part in _ADDRESS_PATTERN.findall(raw_value[:MAX_ADDRESSES_LENGTH]):
+        with suppress(Exception):  # only this address is invalid
+            addresses += _parse_addresses(name, part)
+    return addresses[:MAX_ADDRESSES]
+
+
+def _parse_addresses(name: str, text: str) -> list[dict[str, str]]:
+    return [
+        {
+            "name": remove_unstorable(decode_escaped_bytes(address.display_name)),
+            "address": remove_unstorable(decode_escaped_bytes(address.addr_spec)),
+        }
+        for address in parse_header_text(name, text).addresses[:MAX_ADDRESSES]
+    ]
 
 
 def _read_date(message: EmailMessage) -> str:

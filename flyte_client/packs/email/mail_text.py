@@ -22,7 +22,12 @@ _HEADER_REGISTRY = HeaderRegistry()
 def parse_header(message: Message, name: str) -> Any:
     """Parse the first header of this name, also if it has bytes that are not ASCII; return None if it is missing."""
     raw_value = get_raw_header(message, name)
-    return None if raw_value is None else _HEADER_REGISTRY(name, _join_encoded_words(raw_value))
+    return None if raw_value is None else parse_header_text(name, raw_value)
+
+
+def parse_header_text(name: str, text: str) -> Any:
+    """Parse the text of a header of this name."""
+    return _HEADER_REGISTRY(name, _join_encoded_words(text))
 
 
 def get_raw_header(message: Message, name: str) -> str | None:
