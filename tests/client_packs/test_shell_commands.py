@@ -32,6 +32,15 @@ def test_standard_input_and_variables_are_passed_as_text_or_json() -> None:
     assert payload["stdout"] == """{"a":"é"}|$(id) 'a"|5|["é",null]|false||set"""
 
 
+def test_a_variable_can_replace_the_path_of_the_script_but_not_its_shell(tmp_path: Path) -> None:
+    (tmp_path / "bash").write_text("#!/bin/sh\necho another shell\n")
+    (tmp_path / "bash").chmod(0o755)
+    payload = run({"command": "echo $0; true_or_false", "env": {"PATH": str(tmp_path)}}).payload
+    assert payload["stdout"] == "bash\n"
+    assert payload["stderr"] == "bash: line 1: true_or_false: command not found\n"
+    assert payload["exit_code"] == 127
+
+
 def test_a_large_script_is_run_and_returned() -> None:
     script = f"cat <<'END'\n{'x' * 300_000}\nEND\n"
     payload = {"command": script, "stdout": "x" * 300_000 + "\n", "stderr": "", "exit_code": 0}

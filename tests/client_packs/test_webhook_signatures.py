@@ -221,6 +221,7 @@ def test_a_signature_holds_for_the_tolerance(time: str) -> None:
     headers = {"x-s": sign(time.encode() + BODY).hex(), "x-time": time}
     assert refusal("hmac", headers, now=STAMP + 599, **keys) == ""
     assert "seconds ago, at most 600 are allowed" in refusal("hmac", headers, now=STAMP + 602, **keys)
+    assert "signed 602 seconds in the future, at most 600" in refusal("hmac", headers, now=STAMP - 602, **keys)
     assert "wrong signature" in refusal("hmac", headers | {"x-time": str(STAMP + 5)}, **keys)
     assert "invalid time 'soon' in X-Time" in refusal("hmac", headers | {"x-time": "soon"}, **keys)
     assert refusal("hmac", {"x-s": headers["x-s"]}, **keys) == "missing header X-Time"

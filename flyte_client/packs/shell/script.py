@@ -4,6 +4,7 @@ import codecs
 import contextlib
 import os
 import selectors
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -135,6 +136,8 @@ def _start_bash(script: Script, settings: ShellSettings) -> subprocess.Popen[byt
         # In a new session, one kill reaches all processes of the script, and Ctrl-C in the pack's terminal none.
         return subprocess.Popen(
             arguments,
+            # Not the bash in the `PATH` of the script's variables.
+            executable=shutil.which("bash") or "bash",
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -106,8 +106,8 @@ class HmacCheck:
         except ValueError:
             raise VerificationError(f"invalid time {text[:40]!r} in {self.timestamp}") from None
         if abs(request.now - seconds) > self.tolerance:
-            age, limit = request.now - seconds, f"at most {self.tolerance:g} are allowed"
-            raise VerificationError(f"the request was signed {age:.0f} seconds ago, {limit}")
+            distance = f"{abs(request.now - seconds):.0f} seconds {'ago' if seconds < request.now else 'in the future'}"
+            raise VerificationError(f"the request was signed {distance}, at most {self.tolerance:g} are allowed")
         return text
 
     def _build_content(self, request: SignedRequest, timestamp: str) -> bytes:
