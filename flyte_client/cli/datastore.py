@@ -58,6 +58,8 @@ def _list_items(api: ServerApi, options: Namespace) -> None:
 
 
 def _build_item_url(api: ServerApi, options: Namespace) -> httpx.URL:
+    if options.key in (".", ".."):
+        raise SettingsError(f"key must not be {options.key!r}: clients remove this from paths")
     return httpx.URL(f"{api.find_url('listDatastoreItems')}/{quote(options.key, safe='')}")
 
 

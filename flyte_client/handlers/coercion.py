@@ -14,7 +14,9 @@ from flyte_time.times import parse_time
 Coercer = Callable[[Any], Any]
 
 # The original's templates print the number 5 as 5.000000.
-INTEGER = re.compile(r"\s*([+-]?[0-9]{1,40})(?:\.0{1,40})?\s*\Z")
+INTEGER = re.compile(r"\s*\ufeff?\s*([+-]?[0-9]{1,40})(?:\.0{1,40})?\s*\Z")
+# Python's float also accepts underscores and the digits of other scripts.
+NUMBER = re.compile(r"\s*\ufeff?\s*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\s*\Z")
 TYPE_NAMES = {str: "text", bool: "a boolean", int: "a number", float: "a number", list: "a list", dict: "an object"}
 
 
@@ -75,13 +77,18 @@ def _is_integral(raw_value: Any) -> bool:
 
 
 def to_float(raw_value: Any) -> float:
+    match = NUMBER.match(raw_value) if isinstance(raw_value, str) else None
     try:
-        value = math.nan if isinstance(raw_value, bool) else float(raw_value)
-    except (TypeError, ValueError, OverflowError):
+        value = float(match[1] if match else raw_value) if match or _is_number(raw_value) else math.nan
+    except OverflowError:
         value = math.nan
     if not math.isfinite(value):
         raise mismatch_error("must be a number", raw_value)
     return value
+
+
+def _is_number(raw_value: Any) -> bool:
+    return isinstance(raw_value, int | float) and not isinstance(raw_value, bool)
 
 
 def to_bool(raw_value: Any) -> bool:

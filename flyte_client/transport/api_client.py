@@ -164,5 +164,8 @@ def _describe_problem(response: httpx.Response, problem: dict[str, Any] | None, 
     if problem is None:
         return response.text.strip()[:200] or response.reason_phrase
     parts = [problem.get("title"), problem.get("detail")]
-    parts += [f"{error.get('path')}: {error.get('message')}" for error in errors]
-    return "; ".join(str(part) for part in parts if part)
+    for error in errors:
+        path, message = error.get("path"), error.get("message")
+        parts.append(f"{path}: {message}" if path else message)
+    # The detail of a problem with one error repeats the error.
+    return "; ".join(dict.fromkeys(str(part) for part in parts if part))

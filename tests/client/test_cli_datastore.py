@@ -66,6 +66,13 @@ def test_invalid_json_is_refused_and_not_stored(run: DatastoreCommand, value: st
     assert run("get", "cli/bad") == 3
 
 
+def test_an_invalid_key_is_refused_with_one_reason(run: DatastoreCommand) -> None:
+    assert run("put", "..", "x") == 2
+    assert run.err == b"flyte: key must not be '..': clients remove this from paths\n"
+    assert run("put", "a\n", "x") == 3
+    assert run.err == b"flyte: 400: Bad Request; key: must have at most 512 characters and no control characters\n"
+
+
 def test_a_value_that_is_nested_too_deeply_is_refused_with_the_limit(run: DatastoreCommand) -> None:
     for depth in (101, 900, 5000):
         assert run("put", "cli/bad", "[" * depth + "]" * depth) == 2

@@ -135,7 +135,7 @@ def test_json_of_each_type_that_is_nested_too_deeply_is_refused_with_the_limit(c
 
 def test_the_sender_is_sent_the_reason_of_the_server() -> None:
     def refuse(name: str, payload: Any, key: str | None) -> bool:
-        raise RefusedError(400, "payload.n: is too large")
+        raise RefusedError(400, "Bad Request; payload.n: is too large")
 
     request = WebhookRequest("POST", HOOK.path, "", {"content-type": JSON}, b"{}")
     response = WebhookReceiver((HOOK,), refuse, 1000).receive(request)

@@ -115,8 +115,9 @@ class WebhookReceiver:
         except RefusedError as error:
             if error.status in REFUSAL_TEXTS:
                 status = 409 if error.status == 422 else error.status
-                detail = f": {error.detail[:MAX_DETAIL_LENGTH]}" if error.status == 400 and error.detail else ""
-                return WebhookResponse(status, REFUSAL_TEXTS[error.status] + detail, reason=str(error))
+                reason = error.detail.removeprefix("Bad Request; ")[:MAX_DETAIL_LENGTH] if error.status == 400 else ""
+                text = REFUSAL_TEXTS[error.status] + (f": {reason}" if reason else "")
+                return WebhookResponse(status, text, reason=str(error))
             # For example an expired token: not the sender's fault, so it should retry.
             return _unavailable_response(str(error))
         except NestingError as error:
