@@ -31,7 +31,7 @@ MAX_FUNCTION_LINES = 80
 
 # The only imports that a package may have besides the standard library and itself.
 MAY_IMPORT = {
-    "flows.template": ("django.template", "django.utils", "flyte_time", "re2"),
+    "flows.template": ("django.template", "django.utils", "flyte_formats", "flyte_time", "re2"),
     "flyte_client": ("flow_files", "flyte_formats", "flyte_time", "httpx"),
     "manage": ("django", "flow_files", "flyte_formats", "flyte_site"),
 }
