@@ -66,10 +66,11 @@ FLYTE_LEASE_CHECK_SECONDS = env.integer("FLYTE_LEASE_CHECK_SECONDS", 15, minimum
 # Retention.
 FLYTE_EVENT_KEEP = env.integer("FLYTE_EVENT_KEEP", 50, minimum=0, maximum=10_000, check_id="flyte.E009")
 FLYTE_EVENT_SAMPLES = env.integer("FLYTE_EVENT_SAMPLES", 5, minimum=0, maximum=100, check_id="flyte.E040")
-FLYTE_EVENT_KEEP_BYTES = env.integer(
-    "FLYTE_EVENT_KEEP_BYTES", 65_536, minimum=0, maximum=1024**3, check_id="flyte.E041"
-)
+FLYTE_EVENT_KEEP_BYTES = limit("FLYTE_EVENT_KEEP_BYTES", 65_536, minimum=0, check_id="flyte.E041")
 FLYTE_TTL_IN_SECONDS = lifetime("FLYTE_TTL_IN_SECONDS", 31_557_600, check_id="flyte.E010")
+FLYTE_MAX_PACKS_PER_TOKEN = env.integer(
+    "FLYTE_MAX_PACKS_PER_TOKEN", 1000, minimum=1, maximum=10**6, check_id="flyte.E120"
+)
 FLYTE_SHOULD_DELETE_DEAD_PACKS = env.boolean("FLYTE_SHOULD_DELETE_DEAD_PACKS", False, check_id="flyte.E011")
 FLYTE_DELETE_DEAD_PACKS_AT_HH_COLON_MM = env.clock_time(
     "FLYTE_DELETE_DEAD_PACKS_AT_HH_COLON_MM", time(23, 0), check_id="flyte.E012"
@@ -314,7 +315,7 @@ LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",  # rejects locked-out attempts before the other backends
-    *(["django.contrib.auth.backends.ModelBackend"] if FLYTE_LOCAL_ACCOUNTS else []),
+    *(["flyte_site.console.login_throttling.PasswordBackend"] if FLYTE_LOCAL_ACCOUNTS else []),
     *(["flyte_site.console.oidc_login.ConsoleOIDCBackend"] if FLYTE_CONSOLE_SIGN_ON else []),
 ]
 OIDC_AUTHENTICATION_CALLBACK_URL = "admin:sign_on_return"
@@ -338,9 +339,10 @@ SILENCED_SYSTEM_CHECKS = [
     "security.W008",  # HTTPS redirect: with TLS, the server does not serve plain HTTP
 ]
 
-# After this many failures, a username is locked for an address for some time. Locking a name for all addresses, or an
-# address for all names, would let anyone lock out other users.
+# After this many failures, a username is locked for an address for some time. Locking a name for all addresses would
+# let anyone lock out other users. `SignInHandler` also locks an address, after more failures for all names together.
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_HANDLER = "flyte_site.console.login_throttling.SignInHandler"
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False

@@ -5,11 +5,12 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
 from flyte_site.auth.activity_log import Actor, log_activity
-from flyte_site.auth.principals import HasMeta, get_principal
+from flyte_site.auth.principals import HasMeta, Principal, get_principal
 from flyte_site.db.conflicts import retry_conflicts
 from flyte_site.db.table_sql import TableSQL
 from flyte_site.http.problems import Problem, not_found
@@ -53,14 +54,29 @@ def register(values: Mapping[str, Any], actor: Actor | None = None, *, hosted: b
 def authorize_registration(request: HasMeta, values: Mapping[str, Any]) -> None:
     """Require a token for the new pack and for the one that it replaces. Raise `Problem` 403.
 
-    The two may differ: `A.b.c` is the id of a pack A with a label, and of a pack A.b.c without one.
+    A token can act as at most FLYTE_MAX_PACKS_PER_TOKEN registered packs. The new pack and the existing one may differ:
+    `A.b.c` is the id of a pack A with a label, and of a pack A.b.c without one.
     """
     authorize_as_pack(request, values["name"], values["labels"])
-    if not get_principal(request).is_restricted_to_packs:
+    principal = get_principal(request)
+    if not principal.is_restricted_to_packs:
         return
     existing = Pack.objects.filter(identity=build_pack_id(values["name"], values["labels"])).first()
     if existing is not None:
         authorize_as_pack(request, existing.name, existing.labels)
+    elif _count_packs(principal) >= (limit := settings.FLYTE_MAX_PACKS_PER_TOKEN):
+        raise Problem(
+            403,
+            f"token {principal.name!r} can act as {limit} registered packs, which is the limit; delete packs that are "
+            "no longer used, or raise FLYTE_MAX_PACKS_PER_TOKEN",
+        )
+
+
+def _count_packs(principal: Principal) -> int:
+    """Count the registered packs that a token can act as."""
+    prefix = principal.pack.partition("*")[0]
+    packs = Pack.objects.filter(name__startswith=prefix).values_list("name", "labels").iterator()
+    return sum(principal.can_act_as(name, labels) for name, labels in packs)
 
 
 def authorize_as_pack(request: HasMeta, name: str, labels: Mapping[str, str]) -> None:

@@ -12,6 +12,7 @@ from django.middleware.csrf import REASON_NO_CSRF_COOKIE
 from django.template.loader import render_to_string
 from django.utils.cache import patch_vary_headers
 
+from flyte_site.db.conflicts import UNAVAILABLE_DETAIL
 from flyte_site.http.console_paths import is_console_request, wants_html_page
 from flyte_site.http.problems import Problem, ProblemMiddleware, internal_error_detail, to_problem
 from flyte_site.http.request_body import format_size, get_body_limit, get_content_length
@@ -41,6 +42,8 @@ PROXY_ADVICE = (
 def render_error_page(problem: Problem, request: HttpRequest | None = None) -> HttpResponse:
     """Render a problem as a page; with the console's navigation if `request` has a signed-in user."""
     message, form_url = STATUS_MESSAGES.get(problem.status) or str(problem), ""
+    if problem.status == 503 and problem.detail not in ("", UNAVAILABLE_DETAIL):
+        message = f"{problem.detail[0].upper()}{problem.detail[1:]}."
     if problem.status == 413 and request is not None:
         message, form_url = _describe_size_limit(request), request.path if is_console_request(request) else ""
     page = _render_page(problem.status, message, request, form_url=form_url)

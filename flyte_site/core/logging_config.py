@@ -65,6 +65,16 @@ class PrivateFileHandler(WatchedFileHandler):
         return super()._open()
 
 
+class FailedRequestFilter(logging.Filter):
+    """Filter that removes Django's line about a response with a status of 5xx, which the server has logged before.
+
+    An exception that no part of the server has handled stays.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return bool(record.exc_info)
+
+
 class InvalidRequestFilter(logging.Filter):
     """Filter that removes gunicorn's quotes of invalid requests, which may contain tokens; error and address stay."""
 
@@ -109,7 +119,7 @@ def build_logging_config(level: str, file: str, log_format: str = "text", zone: 
                 ],
             }
         },
-        "filters": {"unquoted": {"()": InvalidRequestFilter}},
+        "filters": {"unquoted": {"()": InvalidRequestFilter}, "unhandled": {"()": FailedRequestFilter}},
         "handlers": {"out": {**target, "formatter": "line"}},
         "root": {"handlers": ["out"], "level": level},
         "loggers": {
@@ -120,7 +130,7 @@ def build_logging_config(level: str, file: str, log_format: str = "text", zone: 
             "httpx": {"level": "WARNING"},
             # Its warnings have the addresses that sent wrong passwords; its other lines are about cleaning up.
             "axes": {"level": "WARNING"},
-            "django.request": {"level": "ERROR"},
+            "django.request": {"level": "ERROR", "filters": ["unhandled"]},
             # Anyone can send a wrong `Host`, and each would log a traceback.
             "django.security.DisallowedHost": {"level": "CRITICAL"},
         },

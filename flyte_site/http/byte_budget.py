@@ -4,7 +4,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import structlog
+
 from flyte_site.http.problems import RETRY_AFTER_SECONDS, Problem
+
+log = structlog.get_logger(__name__)
 
 
 class ByteBudget:
@@ -22,6 +26,7 @@ class ByteBudget:
         """
         with self._lock:
             if self._reserved and self._reserved + size > limit:
+                log.warning("bodies_refused", bytes=size, limit=limit)
                 headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
                 raise Problem(503, f"too many large bodies at the same time: over {limit} bytes", headers=headers)
             self._reserved += size

@@ -10,6 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from rest_framework.exceptions import APIException, MethodNotAllowed
 
 from flyte_site.core import request_ids
+from flyte_site.core.outage_log import outage_log
 from flyte_site.core.safe_tracebacks import safe_database_message
 from flyte_site.db.conflicts import UNAVAILABLE_DETAIL, describe_busy, is_unavailable
 
@@ -88,7 +89,7 @@ def to_problem(error: Exception) -> Problem | None:
         if busy_reason:
             log.warning("database_busy", reason=busy_reason)
         else:
-            log.error("database_away", error=safe_database_message(error))
+            outage_log().record(safe_database_message(error))
         return Problem(503, busy_reason or UNAVAILABLE_DETAIL, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
     if isinstance(error, Http404):
         return Problem(404, "not found")

@@ -14,6 +14,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from flyte_site.core.outage_log import outage_log
 from flyte_site.core.safe_tracebacks import safe_database_message
 from flyte_site.db.sqlite.base import DatabaseWrapper as SQLiteDatabase
 from flyte_site.http.content_types import JSON_TYPE, YAML_TYPES, empty_response, prefers_html, to_yaml
@@ -113,10 +114,10 @@ def _require_database() -> None:
         if isinstance(wrapper, SQLiteDatabase):
             wrapper.check_file()
     except Error as error:
-        log.error("database_away", error=safe_database_message(error))
+        outage_log().record(safe_database_message(error))
         raise Problem(500, "the database is unavailable") from None
     except sqlite3.OperationalError as error:
-        log.error("database_away", error=str(error))
+        outage_log().record(str(error))
         raise Problem(500, str(error)) from None
 
 

@@ -59,6 +59,18 @@ def test_a_pack_is_not_replaced_by_another_pack_with_the_same_id(client: Client)
     assert Pack.objects.get().name == "Slack"
 
 
+def test_the_packs_of_a_token_are_limited(client: Client, settings: LazySettings) -> None:
+    settings.FLYTE_MAX_PACKS_PER_TOKEN = 2
+    for name in ("Jira", "Slick"):
+        register_pack(name)
+    secret = token("Sl*ck")
+    assert send(client, secret, "/v1/packs", {"name": "Slack"}).status_code == 201
+    refused = send(client, secret, "/v1/packs", {"name": "Slack", "labels": {"env": "prod"}})
+    assert "can act as 2 registered packs" in problem(refused, 403)["detail"]
+    assert send(client, secret, "/v1/packs", {"name": "Slack", "events": []}).status_code == 201, "it exists"
+    assert send(client, token("Jira"), "/v1/packs", {"name": "Jira", "labels": {"env": "prod"}}).status_code == 201
+
+
 def test_a_token_cannot_act_as_another_pack(client: Client) -> None:
     register_pack("Jira")
     register_pack("Slack")

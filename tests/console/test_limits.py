@@ -118,6 +118,27 @@ def test_attempts_are_limited_for_each_name_and_address(person: User, settings: 
     assert attempt("ben", PASSWORD).status_code == 302
 
 
+def test_attempts_are_limited_for_each_address_whatever_the_names(
+    person: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(login_throttling, "MAX_FAILURES_PER_ADDRESS", 6)
+    answers = [attempt(f"n{number}", address=f"2001:db8::{number:x}").status_code for number in range(7)]
+    assert answers == [200] * 6 + [429]
+    refused = attempt("ana", PASSWORD, address="2001:db8::ffff:1")
+    assert (refused.status_code, refused.headers["Retry-After"]) == (429, "900")
+    assert AccessAttempt.objects.count() == 6
+    assert attempt("ana", PASSWORD, address="2001:db8:0:1::1").status_code == 302
+
+
+def test_concurrent_password_checks_are_limited(person: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(login_throttling, "MAX_HASHING_AND_WAITING", 1)
+    with login_throttling.password_hashing().slot():
+        refused = attempt("ana", PASSWORD)
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "2")
+    assert "Too many people sign in at the same time; try again." in refused.content.decode()
+    assert attempt("ana", PASSWORD).status_code == 302
+
+
 def test_attempts_are_allowed_again_after_the_cool_down(person: User, settings: LazySettings) -> None:
     for _ in range(settings.AXES_FAILURE_LIMIT):
         attempt("ana")
