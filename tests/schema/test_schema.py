@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from flyte_site.auth.scopes import SCOPES
 from tests import processes
 from tests.schema.world import PACK, SampleIds, populate
 from tests.server import Server, running_server
@@ -32,6 +33,7 @@ CHECKS = (
 )
 # A long poll would only wait for its end.
 SETTINGS = {"FLYTE_LONG_POLL_SECONDS": "0"}
+ADMIN = tuple(SCOPES)
 EDITOR = ("packs:read", "flows:read", "flows:write", "datastore:read", "datastore:write", "audit:read")
 ALL = (*EDITOR, "packs:write", "executions:write")
 
@@ -77,7 +79,9 @@ def test_requests_without_authentication(open_server: Server, open_ids: SampleId
 
 
 @pytest.mark.parametrize(
-    "may", [[], [f"--pack={PACK}"], scopes(*EDITOR, "executions:write")], ids=["nobody", "pack", "editor"]
+    "may",
+    [[], [f"--pack={PACK}"], scopes(*EDITOR, "executions:write"), ["--pack=*", *scopes(*ADMIN)]],
+    ids=["nobody", "pack", "editor", "admin"],
 )
 def test_requests_with_a_token(
     guarded_server: Server, guarded_ids: SampleIds, tmp_path: Path, may: list[str], request: pytest.FixtureRequest
