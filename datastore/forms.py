@@ -119,7 +119,7 @@ class ItemForm(ItemModelForm):
         file, is_secret = cleaned_data.get("file"), cleaned_data.get("secret", False)
         if self.instance.secret and not file and not cleaned_data.get("text"):
             if not is_secret:
-                self.add_error("text", "Enter a value: the secret one can't be made readable.")
+                self.add_error("text", "Enter a new value: a stored secret can't be made readable.")
             return None
         max_bytes = MAX_SECRET_BYTES if is_secret else settings.FLYTE_MAX_DATASTORE_VALUE_BYTES
         limit = f"{'secret ' if is_secret else ''}values can be at most {format_size(max_bytes)}"

@@ -1,4 +1,4 @@
-"""Results of actions: finish an action, continue its execution, and start the flows that listen to the result."""
+"""Results of actions: finish an action, continue its execution, and start the flows that subscribe to the result."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -43,7 +43,7 @@ class Completion:
 
 
 def complete_action(action_id: str, pack: Pack, event: IncomingEvent, attempt: int = 1) -> ResultStatus | None:
-    """Finish an action with a result, continue its execution, and start the flows that listen to it, or do nothing.
+    """Finish an action with a result, continue its execution, and start the flows that subscribe to it, or do nothing.
 
     `attempt` is the number of the take that the result belongs to. Return None if the action does not exist. On return
     all effects are committed. Secrets of the action that the result repeats are masked before anything is stored.

@@ -51,7 +51,7 @@ class IdempotencyKey:
 
 
 def handle_event(event: IncomingEvent, key: IdempotencyKey | None = None) -> bool:
-    """Start every flow that listens to the event. On return all effects are committed.
+    """Start every flow that subscribes to the event. On return all effects are committed.
 
     With a key, an event that was already received starts nothing; then return False. Raise `IdempotencyKeyReusedError`
     if the key was used for a different event.
@@ -99,7 +99,7 @@ def commit_isolating_failures(write: Callable[[Writes], T], *, in_transaction: b
 
 
 def start_executions(writes: Writes, event: IncomingEvent, matches: list[FlowMatch], replay_of: str = "") -> None:
-    """Start the executions of an event, and record the event if any flow listens to it."""
+    """Start the executions of an event, and record the event if any flow subscribes to it."""
     event_id = new_id()
     for match in matches:
         start_execution(writes, match, event, event_id, replay_of)
@@ -146,7 +146,7 @@ def explain_no_start(matches: Sequence[FlowMatch]) -> str:
     The messages of outcomes can quote values of the event, so only their kinds are used.
     """
     if not matches:
-        return "no enabled flow listens to this event"
+        return "no enabled flow subscribes to this event"
     reasons = [
         f"flow {match.flow_name}: {' and '.join(dict.fromkeys(NO_START_REASONS[step.kind] for step in match.outcomes))}"
         for match in matches[:MAX_LOGGED_FLOWS]

@@ -37,7 +37,7 @@ _LISTENING_FLOWS_SQL = """SELECT flow.name, flow.version_id FROM flows_listener 
 
 @dataclass
 class FlowMatch:
-    """A flow that listens to an event: the outcomes of its steps, and the execution that they belong to, if any."""
+    """A flow that subscribes to an event: the outcomes of its steps, and the execution that they belong to, if any."""
 
     flow_name: str
     version_id: str
@@ -75,8 +75,8 @@ def read_datastore(key: str) -> object:
 
 
 def match_flows(event: IncomingEvent, candidate_flows: QuerySet[Flow] | None = None) -> list[FlowMatch]:
-    """Evaluate the trigger steps of all enabled flows that listen to the event; a failure affects only its own flow."""
-    matches = [FlowMatch(name, version_id) for name, version_id in _find_listening_flows(event, candidate_flows)]
+    """Evaluate the trigger steps of all enabled flows that subscribe to the event; a failure affects one flow only."""
+    matches = [FlowMatch(name, version_id) for name, version_id in _find_subscribed_flows(event, candidate_flows)]
     for match in matches:
         try:
             candidates = trigger_candidates(load_definition(match.version_id), event)
@@ -88,8 +88,8 @@ def match_flows(event: IncomingEvent, candidate_flows: QuerySet[Flow] | None = N
     return matches
 
 
-def _find_listening_flows(event: IncomingEvent, candidate_flows: QuerySet[Flow] | None) -> list[tuple[str, str]]:
-    """Find the name and version of each flow that listens to the event, by an index."""
+def _find_subscribed_flows(event: IncomingEvent, candidate_flows: QuerySet[Flow] | None) -> list[tuple[str, str]]:
+    """Find the name and version of each flow that subscribes to the event, by an index."""
     if candidate_flows is None:
         with connection.cursor() as cursor:
             cursor.execute(_LISTENING_FLOWS_SQL, [event.pack.name, event.name])

@@ -170,7 +170,7 @@ class ServerClient:
                 if server_error_timeout.can_retry(error):
                     raise
                 raise RefusedError(
-                    error.status, f"the server answered only {error.status} for {MAX_SERVER_ERROR_SECONDS:.0f} seconds"
+                    error.status, f"the server answered with {error.status} for {MAX_SERVER_ERROR_SECONDS:.0f} seconds"
                 ) from error
 
         self._call_registered(

@@ -76,11 +76,8 @@ def authenticate_by_scope(request: HttpRequest) -> Principal:
         return tokens.principal_from_token(token)  # continues to a 404, which any valid token may see
     if not tokens.token_allows(token, required_scope):
         headers = {"WWW-Authenticate": f'{BEARER_CHALLENGE}, error="insufficient_scope"'}
-        raise Problem(
-            403,
-            f"token {token.name!r} is not allowed to do this; required scope: {required_scope or 'none allows it'}",
-            headers=headers,
-        )
+        hint = f"required scope: {required_scope}" if required_scope else "no scope allows it"
+        raise Problem(403, f"token {token.name!r} is not allowed to do this; {hint}", headers=headers)
     return tokens.principal_from_token(token)
 
 

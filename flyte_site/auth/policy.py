@@ -76,7 +76,7 @@ class PathPolicy:
         except DuplicateRowError as error:
             first, second = error.first, error.second
             assert isinstance(first, PolicyRule) and isinstance(second, PolicyRule)  # noqa: S101, PT018 - for the type checker
-            raise PolicyError(f"duplicate path and method: already in line {first.line}", second.line) from None
+            raise PolicyError(f"duplicate path and method: already on line {first.line}", second.line) from None
 
     def find_most_specific(self, segments: Sequence[str]) -> list[PolicyRule]:
         """Return the rules for the path, whatever the method."""
@@ -160,7 +160,7 @@ def _parse_fields(node: yaml.Node) -> dict[str, yaml.Node]:
     fields = dict(_mapping_items(node, message))
     for name, value in fields.items():
         if name not in RULE_KEYS:
-            raise PolicyError(f"unknown key {name!r}; use one of {', '.join(RULE_KEYS)}", _line_number(value))
+            raise PolicyError(f"unknown key {name!r}; use one of: {', '.join(RULE_KEYS)}", _line_number(value))
     return fields
 
 
@@ -183,7 +183,7 @@ def _parse_claims(node: yaml.Node, pattern: PathPattern) -> dict[str, tuple[str,
         )
         for text in (name, *allowed_values):
             if text.startswith(":") and text not in path_names:
-                raise PolicyError(f"{text!r} is not a name in the path {pattern.path}", _line_number(values))
+                raise PolicyError(f"{text!r} does not occur in the path {pattern.path}", _line_number(values))
         claims[name] = allowed_values
     if not claims:
         raise PolicyError("claims is empty; to allow everyone, leave it out", _line_number(node))

@@ -32,7 +32,7 @@ def integer_parameter(name: str, description: str) -> OpenApiParameter:
     return OpenApiParameter(
         name,
         {"type": "integer", "minimum": 0, "maximum": 10**MAX_INTEGER_DIGITS - 1},
-        description=f"{description} Larger values mean the largest.",
+        description=f"{description} Larger values are reduced to the maximum.",
     )
 
 

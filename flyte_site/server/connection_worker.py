@@ -49,7 +49,7 @@ TOO_MANY_CONNECTIONS = build_problem(
     503, "too many connections from this address (FLYTE_WEB_CONNECTIONS_PER_ADDRESS); reuse connections"
 )
 HEAD_TIMED_OUT = build_problem(
-    408, "the request's headers or its short body did not arrive in time (FLYTE_HEADER_TIMEOUT_SECONDS)"
+    408, "the request's headers and body did not arrive in time (FLYTE_HEADER_TIMEOUT_SECONDS)"
 )
 
 

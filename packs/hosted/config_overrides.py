@@ -72,7 +72,7 @@ def _override_value(value: Any, hint: Any, rest: Sequence[str], text: str) -> An
     value_type = _map_value_type(hint)
     if value_type is None:
         if rest:
-            raise ValueError(f"has no fields, but {'.'.join(rest)!r} is appended")
+            raise ValueError(f"is a single value; remove '.{'.'.join(rest)}'")
         return parse_value(hint, text)
     if not rest:
         raise ValueError("is a map; append a key")

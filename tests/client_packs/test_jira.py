@@ -302,9 +302,9 @@ def test_invalid_fields_of_an_issue_are_rejected(fields: Any) -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({}, "FLYTE_JIRA_TOKEN: set either it, or FLYTE_JIRA_USER and FLYTE_JIRA_PASSWORD"),
+        ({}, "FLYTE_JIRA_TOKEN: set either this variable, or FLYTE_JIRA_USER and FLYTE_JIRA_PASSWORD"),
         ({"FLYTE_JIRA_TOKEN": "t"}, "FLYTE_JIRA_URL: required"),
-        ({"FLYTE_JIRA_USER": "u"}, "FLYTE_JIRA_USER: set both it and FLYTE_JIRA_PASSWORD, or neither"),
+        ({"FLYTE_JIRA_USER": "u"}, "FLYTE_JIRA_USER: set both this variable and FLYTE_JIRA_PASSWORD, or neither"),
         (
             {"FLYTE_JIRA_TOKEN": "t", "FLYTE_JIRA_URL": "http://jira.example.com"},
             "FLYTE_JIRA_URL: must start with https",

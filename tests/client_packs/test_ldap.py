@@ -217,10 +217,13 @@ def test_a_directory_without_starttls_gets_no_password(directory: Directory) -> 
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"URL": ""}, "FLYTE_LDAP_URL: invalid address, must be like"),
-        ({"URL": "https://ldap.example.com"}, "FLYTE_LDAP_URL: invalid address, must be like"),
+        ({"URL": ""}, "FLYTE_LDAP_URL: invalid address; use an address such as"),
+        ({"URL": "https://ldap.example.com"}, "FLYTE_LDAP_URL: invalid address; use an address such as"),
         ({"BASE_DN": ""}, "FLYTE_LDAP_BASE_DN: required"),
-        ({"BIND_PASSWORD": ""}, "FLYTE_LDAP_BIND_USERNAME: set both it and FLYTE_LDAP_BIND_PASSWORD, or neither"),
+        (
+            {"BIND_PASSWORD": ""},
+            "FLYTE_LDAP_BIND_USERNAME: set both this variable and FLYTE_LDAP_BIND_PASSWORD, or neither",
+        ),
         ({"URL": "ldap://ldap.example.com"}, "FLYTE_LDAP_SECURITY: none is not allowed with a password"),
         ({"SEARCH_FILTER": "(uid=ann)"}, "FLYTE_LDAP_SEARCH_FILTER: must contain {username}"),
         ({"SEARCH_FILTER": "uid={username}"}, "FLYTE_LDAP_SEARCH_FILTER: invalid filter"),

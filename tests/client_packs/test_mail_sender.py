@@ -41,7 +41,7 @@ def test_a_mail_goes_to_all_recipients(stub: StubServer, start_pack: StartPack, 
         ({"to": "no@x.org"}, "all recipients were refused: no@x.org: 550 5.1.1 no such person", False),
         ({"to": ["later@x.org"]}, "450 4.2.1 come again", True),
         ({"to": "a@x.org\nBcc: b@x.org"}, "to: line breaks", False),
-        ({"to": ""}, "to, cc and bcc: 0 addresses", False),
+        ({"to": ""}, "to, cc and bcc: must have 1 to 100 addresses in total, not 0", False),
     ],
 )
 def test_a_mail_without_any_delivery_is_a_failure(
@@ -143,14 +143,14 @@ def bad_program(stub: StubServer, start_pack: StartPack, **settings: str) -> Pro
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"FLYTE_SMTP_HOST": ""}, "FLYTE_SMTP_HOST: set it, or FLYTE_IMAP_HOST"),
+        ({"FLYTE_SMTP_HOST": ""}, "FLYTE_SMTP_HOST: set this variable, or FLYTE_IMAP_HOST, or both"),
         ({"FLYTE_EMAIL_FROM": ""}, "FLYTE_EMAIL_FROM: invalid value"),
         (
             {"FLYTE_SMTP_SECURITY": "ssl"},
             "FLYTE_SMTP_SECURITY: invalid value 'ssl', must be one of starttls, tls, none",
         ),
         ({"FLYTE_SMTP_PORT": "0"}, "FLYTE_SMTP_PORT: invalid value '0', must be a whole number from 1"),
-        ({"FLYTE_SMTP_USER": "x"}, "FLYTE_SMTP_USER: set both it and FLYTE_SMTP_PASSWORD, or neither"),
+        ({"FLYTE_SMTP_USER": "x"}, "FLYTE_SMTP_USER: set both this variable and FLYTE_SMTP_PASSWORD, or neither"),
         (
             {"FLYTE_SMTP_USER": "x", "FLYTE_SMTP_PASSWORD": "y", "FLYTE_SMTP_SECURITY": "none"},
             "FLYTE_SMTP_SECURITY: none is not allowed with a password, use tls or starttls",

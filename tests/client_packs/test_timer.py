@@ -161,11 +161,11 @@ def test_a_rejected_tick_does_not_block_the_others(stub: StubServer, start_pack:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({}, "Timer: FLYTE_TIMER_FILE: set either it"),
+        ({}, "Timer: FLYTE_TIMER_FILE: set either this variable"),
         ({"FLYTE_TIMER_FILE": "/nowhere"}, "Timer: FLYTE_TIMER_FILE: can't read /nowhere (No such file"),
         ({"FLYTE_TIMER_CONFIG": "a: ["}, "Timer: FLYTE_TIMER_CONFIG: invalid YAML or JSON"),
         ({"FLYTE_TIMER_CONFIG": "timers: []"}, "Timer: FLYTE_TIMER_CONFIG: must contain only the list `timers`"),
-        ({"FLYTE_TIMER_CONFIG": config()}, "Timer: FLYTE_TIMER_CONFIG: timers[0].cron: set either this or `every`"),
+        ({"FLYTE_TIMER_CONFIG": config()}, "Timer: FLYTE_TIMER_CONFIG: timers[0].cron: set either `cron` or `every`"),
         ({"FLYTE_TIMER_CONFIG": config(cron="9 9")}, "timers[0].cron: invalid cron expression '9 9'"),
         ({"FLYTE_TIMER_CONFIG": config(every="1s", tz="x")}, "timers[0].tz: unknown key"),
         ({"FLYTE_TIMER_CONFIG": config(every="0s")}, "timers[0].every: duration '0s' is out of range, use 1s to 366d"),

@@ -112,7 +112,7 @@ def test_a_body_that_cannot_be_decompressed_is_refused(encoding: str, body: byte
         (b"{", "line 1 column 2"),
         (b"[" * 5000, "request body is not valid JSON: nested deeper than 100 levels"),
         (b"[" * 900 + b"]" * 900, "request body is not valid JSON: nested deeper than 100 levels"),
-        (b"[" * 99 + b"]" * 99, "the event of this request is nested deeper than 100 levels"),
+        (b"[" * 99 + b"]" * 99, "invalid request: the event would be nested deeper than 100 levels"),
     ],
 )
 def test_json_that_is_invalid_is_refused_with_the_reason(body: bytes, text: str) -> None:

@@ -114,10 +114,10 @@ def test_the_certificate_is_fetched_once() -> None:
         (message() | {"SignatureVersion": "3"}, "unknown SignatureVersion"),
         (message() | {"Signature": "%"}, "invalid base64 in Signature"),
         (message() | {"Signature": ""}, "wrong Signature"),
-        (message(Type="Other"), "the body is not a message of SNS"),
-        ([], "the body is not a message of SNS"),
+        (message(Type="Other"), "the body is not an SNS message"),
+        ([], "the body is not an SNS message"),
         *(
-            (message(SigningCertURL=url), "SigningCertURL is not an address of SNS")
+            (message(SigningCertURL=url), "SigningCertURL is not an SNS address")
             for url in (
                 "",
                 "http://sns.eu-west-1.amazonaws.com/a.pem",

@@ -307,7 +307,7 @@ class TestRotation:
         with override_settings(FLYTE_ENCRYPTION_KEYS=SECOND):
             put_secret("other", "x")
         out = StringIO()
-        with pytest.raises(Exception, match="some can't be decrypted"):
+        with pytest.raises(Exception, match="some values can't be decrypted"):
             call_command("rotate_encryption_keys", stdout=out)
         assert "0 of 2 datastore items were re-encrypted, 1 unreadable" in out.getvalue()
 

@@ -90,7 +90,7 @@ def test_earlier_overrides_of_a_map_are_kept() -> None:
         ("caching.size", "many", "must be a non-negative integer"),
         ("caching.size", "-1", "must be a non-negative integer"),
         ("caching.size", "0", "at least 1"),
-        ("caching.size.more", "1", "has no fields, but 'more'"),
+        ("caching.size.more", "1", "is a single value; remove '.more'"),
         ("caching.resyncInterval", "soon", "invalid duration 'soon'"),
         ("caching.resyncInterval", "0", "resyncInterval must be"),
         ("readRateLimiter.qps", "0", "qps must be at least 1"),

@@ -93,7 +93,7 @@ def test_the_start_prints_one_box_and_readable_lines(tmp_path: Path) -> None:
         assert answer.status_code == 302
         assert run.post("/v1/packs", {"name": "Slack", "events": [{"name": "Said"}]}) == 201
         assert run.post("/v1/packs/Slack/events", {"event": "Said", "payload": 1}) == 202
-        run.wait_for("← event  Slack Said – no enabled flow listens to this event")
+        run.wait_for("← event  Slack Said – no enabled flow subscribes to this event")
         assert "\x1b" not in run.screen
         lines = [line for line in run.screen.splitlines() if line[0] not in "╭│╰"]
         assert [line for line in lines[1:] if not LINE.fullmatch(line)] == []

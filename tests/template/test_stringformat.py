@@ -95,7 +95,7 @@ def test_text_that_is_not_a_number_is_an_error_with_a_verb_for_numbers(verb: str
         ("%t", "true", "stringformat cannot format a string with %t, and prints %!t(…): use %v"),
         ("%s", 5, "stringformat cannot format 5 with %s, and prints %!s(…): use %v"),
         ("%s", ["a", 5], "stringformat cannot format a list with %s, and prints %!s(…): use %v"),
-        ("%z", 5, "stringformat cannot format 5 with %z, and prints %!z(…): there is no such verb"),
+        ("%z", 5, "stringformat cannot format 5 with %z, and prints %!z(…): unknown verb"),
         ("%x", "255", "%x formats the characters of the string '255': add |integer for the number"),
         ("%d/%d", 5, "stringformat has one value for several verbs, and prints %!d(MISSING)"),
         ("%d%", 5, "stringformat has a % without a verb, and prints %!(NOVERB): write %% for a percent sign"),

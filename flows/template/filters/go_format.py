@@ -165,7 +165,7 @@ def _describe_mismatch(spec: _FormatSpec, value: object) -> str:
     if isinstance(value, float) and spec.verb in _INTEGER_VERBS:
         hint = ": use %.0f, or |integer before it"
     else:
-        hint = ": use %v" if spec.verb in _VERB_FORMATTERS else ": there is no such verb"
+        hint = ": use %v" if spec.verb in _VERB_FORMATTERS else ": unknown verb"
     return f"{name} with %{spec.verb}, and prints %!{spec.verb}(…){hint}"
 
 

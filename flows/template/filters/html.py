@@ -21,7 +21,7 @@ _LINK_PATTERN = re2.compile(r"(?:https?://|www\.|(?:^|[ ])[0-9A-Za-z_-]+\.(?:com
 _EMAIL_PATTERN = re2.compile(r"\w+@\w+\.\w{2,4}")
 _WORD_ENDS = " .,;"
 MAX_OPEN_TAGS = 100
-# A longer name would be a pattern too large for re2, which prints an error of its own.
+# A longer name would be a pattern too large for re2, which prints a separate error.
 MAX_TAG_NAME_LENGTH = 1000
 
 

@@ -128,7 +128,9 @@ def check_unique_names(named_sections: Sequence[tuple[ConfigSection, str]]) -> N
 def _load_document(environment: Mapping[str, str], prefix: str) -> tuple[str, Any]:
     file, inline = (environment.get(f"{prefix}_{suffix}", "").strip() for suffix in ("FILE", "CONFIG"))
     if bool(file) == bool(inline):
-        raise SettingsError(f"{prefix}_FILE: set either it to a YAML or JSON file, or {prefix}_CONFIG to its text")
+        raise SettingsError(
+            f"{prefix}_FILE: set either this variable (a YAML or JSON file) or {prefix}_CONFIG (its content)"
+        )
     if inline:
         return f"{prefix}_CONFIG", _parse_document(prefix, f"{prefix}_CONFIG", inline)
     return f"{prefix}_FILE", _parse_document(prefix, f"{prefix}_FILE", _read_file(f"{prefix}_FILE", Path(file)))

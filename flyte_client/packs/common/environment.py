@@ -60,7 +60,7 @@ def read_url(environment: Mapping[str, str], name: str, default: str = "") -> st
 def check_credentials(user: str, password: str, user_variable: str, password_variable: str) -> None:
     """Raise `SettingsError` if only one of user and password is set."""
     if bool(user) != bool(password):
-        raise SettingsError(f"{user_variable}: set both it and {password_variable}, or neither")
+        raise SettingsError(f"{user_variable}: set both this variable and {password_variable}, or neither")
 
 
 def is_loopback(host: str) -> bool:

@@ -59,7 +59,7 @@ def read_rest_settings(environment: Mapping[str, str], prefix: str) -> RestSetti
     )
     variables.check_credentials(user, password, f"{prefix}_USER", f"{prefix}_PASSWORD")
     if bool(user) == bool(token):
-        raise SettingsError(f"{prefix}_TOKEN: set either it, or {prefix}_USER and {prefix}_PASSWORD")
+        raise SettingsError(f"{prefix}_TOKEN: set either this variable, or {prefix}_USER and {prefix}_PASSWORD")
     return RestSettings(
         url=variables.read_url(environment, f"{prefix}_URL"),
         timeout=settings.read_seconds(environment, f"{prefix}_TIMEOUT", 30.0),

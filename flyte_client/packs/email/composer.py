@@ -44,7 +44,7 @@ def compose_mail(command_input: Any, sender: str, max_bytes: int) -> OutgoingMai
     to, cc, bcc = (_parse_addresses(name, fields.get(name)) for name in ("to", "cc", "bcc"))
     recipients = tuple(dict.fromkeys(address.addr_spec for address in (*to, *cc, *bcc)))
     if not 0 < len(recipients) <= MAX_RECIPIENTS:
-        raise ValueError(f"to, cc and bcc: {len(recipients)} addresses, must be 1 to {MAX_RECIPIENTS}")
+        raise ValueError(f"to, cc and bcc: must have 1 to {MAX_RECIPIENTS} addresses in total, not {len(recipients)}")
     message = EmailMessage()
     message["From"] = parse_address(sender)
     if to:

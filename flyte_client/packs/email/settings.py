@@ -61,7 +61,7 @@ def read_settings(environment: Mapping[str, str]) -> EmailSettings:
     smtp = _read_smtp(environment) if variables.read_text(environment, "FLYTE_SMTP_HOST") else None
     imap = _read_imap(environment) if variables.read_text(environment, "FLYTE_IMAP_HOST") else None
     if smtp is None and imap is None:
-        raise SettingsError("FLYTE_SMTP_HOST: set it, or FLYTE_IMAP_HOST; at least one is required")
+        raise SettingsError("FLYTE_SMTP_HOST: set this variable, or FLYTE_IMAP_HOST, or both")
     return EmailSettings(smtp, imap)
 
 

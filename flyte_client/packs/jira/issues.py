@@ -68,7 +68,7 @@ def parse_issue_key(value: Any) -> str:
     text = value.strip().removeprefix("<").removesuffix(">").partition("|")[0] if isinstance(value, str) else ""
     last = text.partition("?")[0].rstrip("/").rpartition("/")[2]
     if not ISSUE_KEY.match(last):
-        raise ValueError(f"invalid issue key {str(value)[:100]!r}, must be like TEST-123")
+        raise ValueError(f"invalid issue key {str(value)[:100]!r}; use a key such as TEST-123")
     return last
 
 

@@ -91,7 +91,7 @@ def _parse_url(url: str) -> tuple[str, str, int]:
         or "@" in parts.netloc
     ):
         raise SettingsError(
-            "FLYTE_LDAP_URL: invalid address, must be like ldaps://ldap.example.com or ldap://localhost:389"
+            "FLYTE_LDAP_URL: invalid address; use an address such as ldaps://ldap.example.com or ldap://localhost:389"
         )
     return parts.scheme, host, port or PORTS[parts.scheme]
 

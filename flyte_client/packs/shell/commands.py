@@ -32,7 +32,7 @@ def build_shell_pack(settings: ShellSettings) -> Pack:
         except OSError as error:
             if error.errno != errno.E2BIG:
                 raise
-            return _build_error_event("env: the variables are too large together; pass large text in `stdin`")
+            return _build_error_event("env: the variables together are too large; pass large text in `stdin`")
         return _build_output_event(script.command, result)
 
     return pack
@@ -67,7 +67,7 @@ def _parse_variable(name: str, raw_value: Any) -> str:
     size = len(name) + 1 + len(encode_text(value))
     if size > MAX_ARGUMENT_BYTES:
         limit = f"at most {MAX_ARGUMENT_BYTES} are allowed"
-        raise ValueError(f"env.{name}: {size} bytes are too large, {limit}; pass large text in `stdin`")
+        raise ValueError(f"env.{name}: has {size} bytes, but {limit}; pass large text in `stdin`")
     return value
 
 

@@ -66,7 +66,7 @@ def _parse_timer(section: ConfigSection, default_timezone: str) -> Timer:
 
 def _parse_schedule(section: ConfigSection, timezone: ZoneInfo) -> TimerSchedule:
     if section.has_value("cron") == section.has_value("every"):
-        raise section.setting_error("cron", "set either this or `every`")
+        raise section.setting_error("cron", "set either `cron` or `every`")
     if section.has_value("every"):
         return IntervalSchedule(section.get_seconds("every", MAX_INTERVAL))
     try:

@@ -38,5 +38,5 @@ def _answer_meta(hook: Hook, query: Mapping[str, Any]) -> WebhookResponse:
 
 def _echo(challenge: Any) -> WebhookResponse:
     if not isinstance(challenge, str) or not 0 < len(challenge) <= MAX_CHALLENGE_LENGTH:
-        return WebhookResponse(400, f"the challenge must be a text of 1 to {MAX_CHALLENGE_LENGTH} characters")
+        return WebhookResponse(400, f"the challenge must be text of 1 to {MAX_CHALLENGE_LENGTH} characters")
     return WebhookResponse(200, challenge)

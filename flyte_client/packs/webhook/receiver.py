@@ -121,7 +121,7 @@ class WebhookReceiver:
             # For example an expired token: not the sender's fault, so it should retry.
             return _unavailable_response(str(error))
         except NestingError as error:
-            return WebhookResponse(400, f"the event of this request is {error}")
+            return WebhookResponse(400, f"invalid request: the event would be {error}")
         if not is_new:
             logger.info("event_repeated hook=%s key=%s", hook.name, key)
             return WebhookResponse(202, "already received: this delivery counts once")

@@ -142,7 +142,7 @@ def _parse_headers(section: ConfigSection, sender: SenderPreset, check: Check) -
     if secret_headers := [name for name in names if name.lower() in proofs]:
         raise section.setting_error(
             "headers",
-            f"{secret_headers[0]} is not allowed, because it proves the sender and events are kept in the audit",
+            f"{secret_headers[0]} is not allowed: it proves the sender, and the audit stores the headers of events",
         )
     return (*sender.headers, *names)
 

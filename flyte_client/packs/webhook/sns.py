@@ -60,7 +60,7 @@ class SnsVerifier:
     def verify(self, topic: str, content: Any) -> None:
         """Raise `VerificationError` unless SNS has signed the message, and `topic` has sent it."""
         if not isinstance(content, dict) or content.get("Type") not in TYPES:
-            raise VerificationError("the body is not a message of SNS")
+            raise VerificationError("the body is not an SNS message")
         if content.get("TopicArn") != topic:
             raise VerificationError("the message is from a different topic")
         hash_name = HASHES.get(str(content.get("SignatureVersion")))
@@ -82,7 +82,7 @@ class SnsVerifier:
             logger.warning("sns_subscription hook=%s type=%s url=%s", hook.name, content["Type"], url)
             return WebhookResponse(200, "not confirmed")
         if not _is_aws_url(url):
-            return WebhookResponse(400, "SubscribeURL is not an address of SNS")
+            return WebhookResponse(400, "SubscribeURL is not an SNS address")
         try:
             self._fetch(url)
         except httpx.HTTPError as error:
@@ -92,7 +92,7 @@ class SnsVerifier:
 
     def _get_key(self, url: str) -> Any:
         if not _is_aws_url(url) or not CERTIFICATE_PATH.match(urlsplit(url).path):
-            raise VerificationError("SigningCertURL is not an address of SNS")
+            raise VerificationError("SigningCertURL is not an SNS address")
         with self._lock:
             if key := self._keys.get(url):
                 return key

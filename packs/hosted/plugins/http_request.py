@@ -117,7 +117,7 @@ def parse_input(value: Any) -> RequestInput:
         raise UserFailure(f"method {method[:20]!r} is not allowed; use one of {', '.join(METHODS)}")
     headers = parse_headers(value.get("headers") or {})
     if "body" in value and "text" in value:
-        raise UserFailure("invalid input: body (JSON) and text exclude each other")
+        raise UserFailure("invalid input: use either body (JSON) or text, not both")
     if "body" in value:
         headers.setdefault("content-type", "application/json")
         return RequestInput(method, url, headers, json.dumps(value["body"], ensure_ascii=False).encode())
@@ -132,7 +132,7 @@ def parse_headers(raw_headers: Any) -> dict[str, str]:
     if not isinstance(raw_headers, dict) or not all(
         isinstance(value, str | int | float) for value in raw_headers.values()
     ):
-        raise UserFailure("invalid headers: must be an object of texts")
+        raise UserFailure("invalid headers: must be an object of strings")
     headers = {str(name).lower(): str(value).strip() for name, value in raw_headers.items()}
     for name, value in headers.items():
         if name in RESERVED_HEADERS:

@@ -36,7 +36,7 @@ class Command(DatabaseCommand):
             self._report("resources of hosted packs", resources.reencrypt_meta(dry_run=dry_run), dry_run),
         ]
         if any(count.unreadable for count in counts):
-            raise CommandError("some can't be decrypted with any of the keys; they are unchanged")
+            raise CommandError("some values can't be decrypted with any of the keys; they are unchanged")
 
     def _report(self, label: str, batches: Iterable[ReencryptionCount], dry_run: bool) -> ReencryptionCount:
         """Re-encrypt all batches, print a summary, and return the total."""
