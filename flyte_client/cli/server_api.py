@@ -73,7 +73,7 @@ class ServerApi:
         return url
 
     def iter_items(self, url: httpx.URL, list_name: str) -> Iterator[Mapping[str, Any]]:
-        """Yield all entries of a list, page by page. Raises `RefusedError` for a response that is no such list."""
+        """Yield all entries of a list, page by page. Raises `RefusedError` for a response without this list."""
         for _ in range(MAX_PAGES):
             page = self.get_json(url)
             # The original server sends null for an empty list.

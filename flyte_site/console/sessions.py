@@ -1,4 +1,4 @@
-"""Sessions in the database, each stored under a hash of its key: who reads the table can't use the sessions in it.
+"""Sessions in the database, each stored under a hash of its key: a reader of the table can't use them.
 
 Named by SESSION_ENGINE.
 """

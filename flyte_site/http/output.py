@@ -21,7 +21,7 @@ EMPTY_VALUES: tuple[Any, ...] = ("", {}, [], ())
 
 
 class OutputContext(NamedTuple):
-    """Values of the request for fields that don't depend on the instance alone."""
+    """Values of the request for fields that depend on more than the instance."""
 
     links: LinkBuilder
     values: Mapping[str, Any] = {}

@@ -1,6 +1,6 @@
 """Sockets that systemd listens on and passes to the server (sd_listen_fds(3)).
 
-While the server is restarted, new connections wait in the queue of such a socket, and none is refused.
+While the server is restarted, new connections wait in the queue of the socket, so they are not refused.
 """
 
 import os

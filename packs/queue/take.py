@@ -51,7 +51,7 @@ _CANDIDATES_FOR_LABELS_SQL = """SELECT id, ready_at FROM packs_action
     WHERE is_queued AND pack_name = %s AND labels_key = %s AND ready_at >= %s AND ready_at <= %s{names}
     ORDER BY ready_at, id LIMIT {limit}"""
 # First attempts that were queued in the future, by a machine whose clock is ahead or before the clock was set back. The
-# ids of actions begin with the time, so that one look-up tells that there are none; its order leaves only one index.
+# ids of actions begin with the time, so one look-up finds out if any exist; its order leaves only one index.
 _FUTURE_CANDIDATES_SQL = """SELECT id, ready_at FROM packs_action
     WHERE is_queued AND pack_name = %s AND labels_key IN ({keys}) AND ready_at > %s AND attempt = 0{names}
         AND (SELECT pack_name FROM packs_action WHERE (pack_name, id) >= (%s, %s) ORDER BY pack_name, id LIMIT 1) = %s

@@ -30,7 +30,7 @@ class Output:
         return len(text)
 
     def flush(self) -> None:
-        """Flush nothing: there is no buffer."""
+        """Do nothing: this file has no buffer."""
 
 
 def chat(message: str) -> str:

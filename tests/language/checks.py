@@ -36,7 +36,7 @@ class Offence:
 
 @dataclass(frozen=True)
 class Figure:
-    """How often a rule is broken: a count, or the share per `scale` of `total` words, docstrings or names."""
+    """The offences against a rule: a count, or the share per `scale` of `total` words, docstrings or names."""
 
     name: str
     limit: float

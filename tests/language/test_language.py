@@ -103,7 +103,7 @@ def test_share_is_counted_per_thousand_words(tmp_path: Path) -> None:
 
 
 def test_command_fails_on_a_planted_offence(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    root = write_project(tmp_path, {"audit/store.py": CLEAN})
+    root = write_project(tmp_path, {"audit/store.py": CLEAN, "docs/long.md": "word " * 5_000})
     assert main(["--root", str(root)]) == 0
     (root / "README.md").write_text("The flow stands here.\n")
     (root / "flows.py").write_text("class Store: ...\n")

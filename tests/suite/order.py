@@ -1,6 +1,6 @@
 """A plugin that starts the longest tests first: `pytest -p tests.suite.order`.
 
-None of them runs alone at the end then: pytest-xdist's `worksteal` gives the first tests to one worker, and takes other
+None of them is the last one to run: pytest-xdist's `worksteal` gives the first tests to one worker, and takes other
 tests from it while they run. With pytest-random-order only the other tests are in random order.
 """
 

@@ -68,7 +68,7 @@ def depends_on_store(item: pytest.Item) -> bool:
 
 
 def is_store_independent(nodeid: str, path: Path) -> bool:
-    """Return True if no test of a module depends on the database: all are unit tests, or its path stands above."""
+    """Return True if no test of a module depends on the database: all are unit tests, or its path is listed above."""
     if path.suffix != ".py":
         return False
     text = path.read_text()

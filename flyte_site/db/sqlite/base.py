@@ -159,7 +159,7 @@ def _create_private_file(path: str) -> None:
 
 
 def _get_file_id(path: str) -> tuple[int, int] | None:
-    """Return device and inode of the file; None if there is none, as for a database in memory."""
+    """Return device and inode of the file; None if the file does not exist, as for a database in memory."""
     try:
         status = os.stat(path)
     except OSError:
