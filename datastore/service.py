@@ -7,6 +7,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from datastore.models import Item, encrypt_value
+from flyte_formats.characters import has_control_characters
 from flyte_site.auth.activity_log import Actor, log_activity
 from flyte_site.core.dot_segments import get_dot_segment_error
 from flyte_site.core.reencryption import ReencryptionCount, reencrypt_rows
@@ -85,6 +86,6 @@ def delete_item(actor: Actor, key: str) -> bool:
 
 def get_key_error(key: str) -> str:
     """Return the reason why a key is invalid; '' if it is valid."""
-    if len(key) > MAX_KEY_LENGTH or any(ord(character) < 32 or ord(character) == 127 for character in key):
+    if len(key) > MAX_KEY_LENGTH or has_control_characters(key):
         return f"must have at most {MAX_KEY_LENGTH} characters and no control characters"
     return get_dot_segment_error(key)

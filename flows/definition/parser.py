@@ -47,6 +47,7 @@ from flows.template import (
     compile_value,
     iter_literals,
 )
+from flyte_formats.characters import has_control_characters
 from flyte_site.core.dot_segments import get_dot_segment_error
 from flyte_site.core.json_numbers import to_json_numbers
 from flyte_time.durations import parse_whole_seconds
@@ -54,7 +55,6 @@ from flyte_time.durations import parse_whole_seconds
 MAX_DURATION_SECONDS = 366 * 86_400
 _RELATION_PATH = re.compile(r"steps\[\d+\](\.(id|context|dependsOn(\[\d+\])?))?")
 """Paths of errors after which the relations between steps are unknown."""
-_CONTROL_CHARACTER_PATTERN = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @dataclass
@@ -257,7 +257,7 @@ class FlowParser:
         if not isinstance(value, str) or not value:
             self.add_error(path, f"{_describe_missing(data, key)}must be non-empty text{_describe_actual(data, key)}")
             return UNPARSED_NAME
-        if len(value) > MAX_NAME_LENGTH or _CONTROL_CHARACTER_PATTERN.search(value):
+        if len(value) > MAX_NAME_LENGTH or (has_control_characters(value) and not self.is_stored):
             self.add_error(path, f"must have at most {MAX_NAME_LENGTH} characters and no control characters")
         return value
 

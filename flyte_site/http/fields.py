@@ -5,13 +5,14 @@ from typing import Any
 
 from rest_framework import serializers
 
+from flyte_formats.characters import has_control_characters
 from flyte_site.http.problems import ErrorItem, invalid_input
 
 MAX_NAME_LENGTH = 255
 
 
 def reject_control_characters(value: str) -> None:
-    if any(ord(character) < 32 or ord(character) == 127 for character in value):
+    if has_control_characters(value):
         raise serializers.ValidationError("must not contain control characters")
 
 

@@ -199,6 +199,8 @@ def test_the_sender_of_an_event_comes_from_the_path() -> None:
         ({"event": 5}, "event"),
         ({"event": "x" * 256}, "event"),
         ({"event": "a\x00"}, "event"),
+        ({"event": "a\x85"}, "event"),
+        ({"event": "a\u2028b", "createdAt": None}, "event"),
         ({"event": "Go", "createdAt": "yesterday"}, "createdAt"),
         ({"event": "Go", "createdAt": 5}, "createdAt"),
         ([], ""),

@@ -139,6 +139,16 @@ def test_a_name_that_clients_remove_from_paths_is_refused_unless_it_is_stored(na
     assert parse_flow(flow, is_stored=True).name == name
 
 
+@pytest.mark.parametrize("character", ["\n", "\x7f", "\x85", "\u2028"])
+def test_a_name_with_a_control_character_or_line_separator_is_refused_unless_it_is_stored(character: str) -> None:
+    name = f"a{character}b"
+    flow = b.document(b.step(id=name), name=name)
+    message = "must have at most 255 characters and no control characters"
+    assert errors(flow) == {"name": message, "steps[0].id": message}
+    assert parse_flow(flow, is_stored=True).name == name
+    assert parse_flow(b.document(b.step(id="a"), name="a\u3000\u200d\u00adb")).name == "a\u3000\u200d\u00adb"
+
+
 def test_a_correct_part_is_preferred_to_a_misspelt_one() -> None:
     value = one_step(comand={"packName": "P"})
     assert errors(value) == {"steps[0].comand": "unknown key; did you mean command?"}
