@@ -226,6 +226,8 @@ def read_text_body(request: HttpRequest) -> tuple[str, bool]:
     try:
         text = decode_text(read_body(request), parameters.get("charset", "utf-8"))
     except DocumentError as error:
+        if encoding := request.headers.get("Content-Encoding", ""):
+            error.message = f"unsupported content encoding {encoding[:40]!r}; send the body without it"
         raise invalid_input(to_error_item(error)) from None
     return text.removeprefix("\ufeff"), content_type in YAML_TYPES
 

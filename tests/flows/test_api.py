@@ -1,5 +1,6 @@
 """Flows, events and results over REST."""
 
+import gzip
 import json
 from typing import Any
 
@@ -188,6 +189,12 @@ def test_the_sender_of_an_event_comes_from_the_path() -> None:
     spoofed = {"event": "Go", "pack": {"Name": "Src", "Id": "Src"}}
     assert post("/v1/packs/Oth/events", spoofed).status_code == 202
     assert not Execution.objects.exists()
+
+
+def test_a_compressed_body_is_rejected_with_the_reason() -> None:
+    b.pack("Src")
+    response = post("/v1/packs/Src/events", gzip.compress(b'{"event": "Go"}'), **{"Content-Encoding": "gzip"})
+    assert errors(response)[""]["message"] == "unsupported content encoding 'gzip'; send the body without it"
 
 
 @pytest.mark.parametrize(
