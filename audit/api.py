@@ -130,8 +130,8 @@ class EventListView(APIView):
         responses={200: serializers.EventList, **problem_responses(400)},
     )
     def get(self, request: Request) -> Response:
-        """List the latest events, newest first, each with its outcome in every listening flow and the reason why a step
-        did not fire.
+        """List the latest events, newest first, each with its outcome in every subscribed flow. If a step did not fire,
+        the outcome has the reason.
         """
         parameters = _parse_page_parameters(request)
         listed_events, headers = _list_events(request, parameters)
@@ -151,7 +151,7 @@ class EventDetailView(APIView):
         responses={200: serializers.EventOutcomesSchema, **problem_responses(404)},
     )
     def get(self, request: Request, event_id: str) -> Response:
-        """Return the event with its outcome in every listening flow."""
+        """Return the event with its outcome in every subscribed flow."""
         event = Event.objects.filter(id=event_id).first()
         if event is None:
             raise not_found(f"event {event_id!r}")

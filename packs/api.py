@@ -68,7 +68,7 @@ class PackListView(APIView):
         responses={201: serializers.PackOutput, **problem_responses(400, 409)},
     )
     def post(self, request: Request) -> Response:
-        """Register a pack; replaces a pack with the same name and labels."""
+        """Register a pack. A pack with the same name and labels is replaced."""
         values = serializers.PackInput().parse_values(parse_body(request, serializers.STRING_FIELDS))
         registry.authorize_registration(request, values)
         pack = registry.register(values, actor_of_caller(request))

@@ -69,7 +69,7 @@ class RetryStepView(ExecutionControlView):
         responses=CONTROL_RESPONSES,
     )
     def post(self, request: Request, correlation_id: str, step_id: str) -> Any:
-        """Queue the action of a step that ended FATAL again, with the same input."""
+        """Queue the failed action of a step again, with the same input."""
         return self.apply("retried", correlation_id, lambda: control.retry_step(correlation_id, step_id), step=step_id)
 
 
@@ -91,7 +91,7 @@ class ReplayEventView(APIView):
         responses={202: serializers.ReplayOutput, **problem_responses(404, 409)},
     )
     def post(self, request: Request, correlation_id: str) -> Response:
-        """Handle the trigger event of an execution again, in the current version of its flow, or in all flows."""
+        """Handle the trigger event of an execution again, with the current version of its flow or with all flows."""
         try:
             execution_ids = control.replay_event(correlation_id, all_flows=request.query_params.get("flows") == "all")
         except control.ExecutionNotFoundError as error:

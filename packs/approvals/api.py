@@ -86,7 +86,7 @@ class ApprovalListView(APIView):
 
     @extend_schema(
         operation_id="listApprovals",
-        summary="List open approvals",
+        summary="List pending approvals",
         tags=["approval"],
         parameters=[integer_parameter("after", "Cursor from the `next` link.")],
         responses={200: ApprovalList, **problem_responses(400)},
