@@ -11,6 +11,7 @@ from types import FrameType
 from typing import NoReturn
 
 from tests.faults.checks import failed_checks
+from tests.faults.plan import HAZARDS, WEIGHTS
 from tests.faults.report import defects_logged, summarize_logs, table
 from tests.faults.soak import NotSettledError, Settings, prepare_soak
 from tests.faults.store import damage
@@ -60,10 +61,23 @@ def read_arguments() -> tuple[Settings, bool]:
     parser.add_argument("database", choices=["sqlite", "postgresql"])
     parser.add_argument("--seconds", type=float, default=120.0, help="how long the storm lasts")
     parser.add_argument("--seed", type=int, help="of the plan of faults; without it one is drawn")
+    parser.add_argument(
+        "--only", default="", help="kinds of faults, separated by commas; without it all that are possible"
+    )
     parser.add_argument("--keep", action="store_true", help="keep all files, though all holds")
     options = parser.parse_args()
     seed = random.SystemRandom().randrange(10**6) if options.seed is None else options.seed
-    return Settings(seed, options.seconds, postgres=options.database == "postgresql"), options.keep
+    only = frozenset(filter(None, options.only.split(",")))
+    if unknown := only - set(WEIGHTS):
+        parser.error(f"unknown kinds of faults: {', '.join(sorted(unknown))}; use {', '.join(sorted(WEIGHTS))}")
+    settings = Settings(
+        seed,
+        options.seconds,
+        postgres=options.database == "postgresql",
+        hazards=HAZARDS,
+        excluded_kinds=frozenset(WEIGHTS) - only if only else frozenset(),
+    )
+    return settings, options.keep
 
 
 def _leave(signum: int, frame: FrameType | None) -> NoReturn:

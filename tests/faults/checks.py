@@ -207,7 +207,7 @@ LAWFUL_ANSWERS: Mapping[str, frozenset[int]] = {
 
 
 def answers_are_lawful(story: Story) -> Wrong:
-    """Check that the API gave only documented status codes, and 503 only while the database was down."""
+    """Check that the API gave only documented status codes, and 503 only in an outage of the database."""
     outages = database_outages(story.notes)
     odd = Counter(
         (note["to"], note["status"], note["status"] == 503)
@@ -227,10 +227,18 @@ def _excused(note: Note, outages: Sequence[tuple[float, float]]) -> bool:
 
 
 def database_outages(notes: Iterable[Note]) -> list[tuple[float, float]]:
-    """Return the begin and end of each time that the database was down."""
-    moments = [note for note in notes if note["kind"].startswith("outage_") and note["what"] == "PostgreSQL"]
-    pairs = [(begin, end) for begin, end in pairwise(moments) if begin["kind"] == "outage_began"]
-    return [(float(begin["at"]), float(end["at"])) for begin, end in pairs]
+    """Return the begin and end of each time that the database was down or full, or a server was frozen."""
+    moments = defaultdict(list)
+    for note in notes:
+        if note["kind"].startswith("outage_") and note["what"].endswith(("PostgreSQL", "disk", " frozen")):
+            moments[note["what"]].append(note)
+    pairs = (pair for of_one in moments.values() for pair in pairwise(of_one) if pair[0]["kind"] == "outage_began")
+    return sorted((float(begin["at"]), float(end["at"])) for begin, end in pairs)
+
+
+def slow_clients_keep_nobody_out(story: Story) -> Wrong:
+    """Check that a server answered others while it had slow clients."""
+    yield from (f"{note['server']} answered nobody at {note['at']}" for note in story.notes_of_kind("kept_out"))
 
 
 def audit_shows_what_is_kept(story: Story) -> Wrong:
@@ -272,6 +280,7 @@ CHECKS: tuple[Callable[[Story], Wrong], ...] = (
     nothing_waits,
     answers_are_lawful,
     audit_shows_what_is_kept,
+    slow_clients_keep_nobody_out,
 )
 
 

@@ -22,7 +22,14 @@ WEIGHTS: Mapping[str, int] = {
     "PostgreSQL stopped": 2,
     "PostgreSQL crashed": 2,
     "Redis stopped": 2,
+    "server frozen": 2,
+    "disk filled": 2,
+    "clients slow": 2,
+    "clock stepped": 2,
 }
+# Faults that need preparation, or take longer than the others: only a soak that names them has them.
+HAZARDS = frozenset({"server frozen", "disk filled", "clients slow", "clock stepped"})
+HAZARD_FACTOR = 4.0
 MIN_SECONDS, MAX_SECONDS = 0.2, 4.0
 # The programs work without faults for this long at the start.
 CALM_SECONDS = 1.5

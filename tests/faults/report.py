@@ -29,6 +29,12 @@ def table(story: Story) -> str:
         ("late results", str(sum(bool(entry.get("late")) for action in story.actions for entry in action.history))),
         ("handler runs", f"{_count(story, 'began')} begun, {_count(story, 'ended')} ended"),
         ("faults", _counted(str(note["what"]) for note in story.notes_of_kind("fault"))),
+        (
+            "frozen",
+            _counted(
+                "in a transaction" if note["in_transaction"] else "otherwise" for note in story.notes_of_kind("frozen")
+            ),
+        ),
         ("faults missed", _counted(str(note["what"]) for note in story.notes_of_kind("fault_missed"))),
         ("answers", _counted(f"{note['to']} {note['status']}" for note in story.notes_of_kind("answer"))),
         ("no answer", _counted(str(note["error"]) for note in story.notes_of_kind("no_answer"))),

@@ -1,5 +1,6 @@
 """A soak: real processes under faults, a time without faults, and the story of the run."""
 
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -7,18 +8,21 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import httpx
 
+from tests.faults.clocks import DATABASE, MachineClock, is_compiler_installed, make_clocks
+from tests.faults.disks import SmallDisk, can_mount, move_database, small_disk
 from tests.faults.flows import ALPHA, BETA, FLOWS, LEASE_SECONDS, PLAIN
 from tests.faults.journal import SEED_VARIABLE, read_journals
-from tests.faults.plan import WEIGHTS, make_plan
+from tests.faults.plan import HAZARDS, WEIGHTS, make_plan
 from tests.faults.programs import SoakProgram, kill_all
 from tests.faults.store import count_open, read_actions, read_executions
 from tests.faults.storm import Storm
 from tests.faults.story import Story
-from tests.private_postgres import free_port, private_postgres
-from tests.private_redis import private_redis
+from tests.private_postgres import PrivatePostgres, free_port, private_postgres
+from tests.private_redis import PrivateRedis, private_redis
 from tests.server import server_environment
 
 START_SECONDS = 120.0
@@ -26,6 +30,14 @@ SETTLE_SECONDS = 150.0
 PAGE = 500
 # A crash of PostgreSQL must lose no committed transaction; the disk itself is not tested.
 POSTGRES_OPTIONS = {"synchronous_commit": "on"}
+# A frozen server must lose its transaction while it is frozen, and slow clients must reach the limits.
+FROZEN_VARIABLES = {"FLYTE_REQUEST_IDLE_SECONDS": "3", "FLYTE_JOB_IDLE_SECONDS": "3"}
+SLOW_VARIABLES = {
+    "FLYTE_WEB_THREADS": "16",
+    "FLYTE_WEB_CONNECTIONS": "128",
+    "FLYTE_HEADER_TIMEOUT_SECONDS": "10",
+    "FLYTE_CLIENT_TIMEOUT_SECONDS": "5",
+}
 SERVER_VARIABLES = {"FLYTE_LEASE_CHECK_SECONDS": "1", "FLYTE_ACTION_LEASE_SECONDS": str(LEASE_SECONDS)}
 
 
@@ -48,6 +60,7 @@ class Settings:
     senders: int = 2
     between: float = 1.8
     pace: float = 0.4
+    hazards: frozenset[str] = frozenset()
     excluded_kinds: frozenset[str] = frozenset()
     min_events: int = 10
 
@@ -55,7 +68,10 @@ class Settings:
         """Return the kinds of faults that are possible."""
         absent = {"jobs"} if self.redis else {"worker", "beat", "Redis"}
         absent |= set() if self.postgres else {"PostgreSQL"}
-        return frozenset(kind for kind in WEIGHTS if kind.rsplit(" ", 1)[0] not in absent) - self.excluded_kinds
+        absent |= set() if can_mount() else {"disk"}
+        absent |= set() if is_compiler_installed() else {"clock"}
+        possible = frozenset(kind for kind in WEIGHTS if kind.rsplit(" ", 1)[0] not in absent)
+        return possible - (HAZARDS - self.hazards) - self.excluded_kinds
 
 
 @dataclass
@@ -140,16 +156,22 @@ def prepare_soak(settings: Settings, folder: Path) -> Iterator[Soak]:
     """Prepare a soak with all its files in `folder`; stop all its processes at the end of the block."""
     with ExitStack() as stack:
         stack.callback(kill_all, folder)
-        postgres = stack.enter_context(private_postgres(POSTGRES_OPTIONS)) if settings.postgres else None
-        redis = stack.enter_context(private_redis()) if settings.redis else None
-        database_url = postgres.url if postgres else f"sqlite:///{folder / 'flyte.sqlite3'}"
-        variables = {**SERVER_VARIABLES, "FLYTE_REDIS_URL": redis.url if redis else ""}
+        folder.chmod(0o711)  # PostgreSQL has another account
+        names = [f"server-{number}" for number in range(1, settings.servers + 1)]
+        machines = prepare_machines(stack, settings, folder, names)
+        database_url = machines.database_url
+        variables = {**SERVER_VARIABLES, **machines.variables}
         environment = server_environment(database_url, variables) | {SEED_VARIABLE: str(settings.seed)}
-        ports = [free_port() for _ in range(settings.servers)]
+        ports = [free_port() for _ in names]
         urls = [f"http://127.0.0.1:{port}" for port in ports]
         servers = [
-            SoakProgram(f"server-{number}", ["manage.py", "run"], {**environment, "FLYTE_PORT": str(port)}, folder)
-            for number, port in enumerate(ports, start=1)
+            SoakProgram(
+                name,
+                ["manage.py", "run"],
+                {**environment, "FLYTE_PORT": str(port), **machines.environment_of(name)},
+                folder,
+            )
+            for name, port in zip(names, ports, strict=True)
         ]
         factory = ProgramFactory(folder, environment, urls)
         cancelling = str(max(settings.seconds / 20, 2))
@@ -159,11 +181,51 @@ def prepare_soak(settings: Settings, folder: Path) -> Iterator[Soak]:
             factory.packs(),
             [factory.program(f"sender-{n}", "sender", str(n), str(settings.pace)) for n in range(settings.senders)],
             [factory.program("canceller", "canceller", cancelling)],
-            postgres,
-            redis,
+            machines.postgres,
+            machines.redis,
+            machines.disk,
+            machines.clocks,
         )
         stack.callback(storm.end)
         yield Soak(settings, storm, database_url, urls)
+
+
+@dataclass
+class Machines:
+    """The databases, disk and clocks of a soak; `variables` are settings of the servers."""
+
+    database_url: str
+    postgres: PrivatePostgres | None
+    redis: PrivateRedis | None
+    disk: SmallDisk | None
+    clocks: Mapping[str, MachineClock]
+    variables: Mapping[str, str]
+
+    def environment_of(self, name: str) -> Mapping[str, str]:
+        """Return the environment of a server with its own clock, if it has one. On SQLite all have the same."""
+        clock = self.clocks.get(name if self.postgres else DATABASE)
+        return clock.environment() if clock else {}
+
+
+def prepare_machines(stack: ExitStack, settings: Settings, folder: Path, servers: Sequence[str]) -> Machines:
+    """Start the databases, and prepare a disk and clocks if the plan has faults of them."""
+    kinds = settings.kinds()
+    disk = stack.enter_context(small_disk(folder / "disk")) if "disk filled" in kinds else None
+    clocks: dict[str, MachineClock] = {}
+    if "clock stepped" in kinds:
+        clocks = make_clocks(folder / "clocks", [DATABASE, *(servers if settings.postgres else [])])
+    with patch.dict(os.environ, clocks[DATABASE].environment() if clocks else {}):
+        postgres = stack.enter_context(private_postgres(POSTGRES_OPTIONS)) if settings.postgres else None
+    if postgres and disk:
+        move_database(postgres.url, disk, postgres.folder.stat().st_uid)
+    redis = stack.enter_context(private_redis()) if settings.redis else None
+    database_url = postgres.url if postgres else f"sqlite:///{(disk.path if disk else folder) / 'flyte.sqlite3'}"
+    variables = {"FLYTE_REDIS_URL": redis.url if redis else ""}
+    if "server frozen" in kinds:
+        variables |= FROZEN_VARIABLES
+    if "clients slow" in kinds:
+        variables |= SLOW_VARIABLES
+    return Machines(database_url, postgres, redis, disk, clocks, variables)
 
 
 @dataclass

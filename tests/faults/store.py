@@ -2,10 +2,12 @@
 
 import json
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
+import httpx
 import psycopg
 
 from tests.faults.story import StoredAction, StoredExecution
@@ -18,7 +20,15 @@ ACTIONS = """
            lease_ends_at IS NOT NULL, attempt, retries, state_log, attempt_log, result
     FROM packs_action ORDER BY id
 """
+# A transaction that has done nothing for so long is that of a frozen process.
+WAITING = """
+    SELECT count(*) FROM pg_stat_activity
+    WHERE state LIKE 'idle in transaction%' AND datname = current_database()
+    AND clock_timestamp() - state_change > interval '0.05 seconds'
+"""
+LOOK_SECONDS = 0.08
 BUSY_SECONDS = 20.0
+ANSWER_SECONDS = 15.0
 
 
 def rows(url: str, query: str) -> list[tuple[Any, ...]]:
@@ -33,6 +43,24 @@ def rows(url: str, query: str) -> list[tuple[Any, ...]]:
 def count_open(url: str) -> int:
     """Count the actions and executions that have not ended."""
     return int(rows(url, OPEN)[0][0]) + int(rows(url, RUNNING)[0][0])
+
+
+def has_waiting_transaction(url: str) -> bool:
+    """Return True if a transaction in PostgreSQL waits for its client, as that of a frozen process does."""
+    time.sleep(LOOK_SECONDS)
+    try:
+        return bool(rows(url, WAITING)[0][0])
+    except psycopg.OperationalError:
+        return False
+
+
+def is_answered(port: int) -> bool:
+    """Return True if the server on this port answers a request, with any status."""
+    try:
+        httpx.get(f"http://127.0.0.1:{port}/health", timeout=ANSWER_SECONDS, trust_env=False)
+    except httpx.TransportError:
+        return False
+    return True
 
 
 def read_executions(url: str) -> list[StoredExecution]:

@@ -3,14 +3,19 @@
 import os
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from unittest.mock import patch
 
+from tests.faults.clocks import DATABASE, MachineClock
+from tests.faults.disks import SmallDisk
 from tests.faults.journal import Journal
-from tests.faults.plan import Fault
+from tests.faults.plan import HAZARD_FACTOR, Fault
 from tests.faults.programs import SoakProgram, child_running, children, processes_of
+from tests.faults.slow_clients import SlowClients
+from tests.faults.store import has_waiting_transaction, is_answered
 from tests.private_postgres import PrivatePostgres
 from tests.private_redis import PrivateRedis
 
@@ -18,6 +23,11 @@ TICK_SECONDS = 0.05
 # A kill waits at most this long for a moment at which a request is in progress or was just answered.
 BUSY_SECONDS = 1.0
 GLANCE_SECONDS = 0.001
+# A server is frozen and resumed until it has a transaction in progress, at most this often.
+MAX_FREEZES = 40
+TRICKLE_SECONDS = 1.0
+# A clock is set to at most so much more or less than the time.
+MAX_CLOCK_STEP_SECONDS = 60.0
 
 
 @dataclass
@@ -31,6 +41,9 @@ class Storm:
     others: Sequence[SoakProgram]
     postgres: PrivatePostgres | None = None
     redis: PrivateRedis | None = None
+    disk: SmallDisk | None = None
+    clocks: Mapping[str, MachineClock] = field(default_factory=dict)
+    frozen: set[int] = field(default_factory=set)
     later: list[tuple[float, Callable[[], None]]] = field(default_factory=list)
     away: set[str] = field(default_factory=set)
 
@@ -71,7 +84,7 @@ class Storm:
         """Inject a fault, or note that it has no target."""
         target, how = fault.kind.rsplit(" ", 1)
         serving = [server for server in self.servers if web_workers(server)]
-        if target in COSTLY and len(serving) < len(self.servers):
+        if target in COSTLY and (self.frozen or len(serving) < len(self.servers)):
             self.journal.note("fault_missed", what=fault.kind, choice=fault.choice)
             return
         server = _chosen(serving or self.servers, fault)
@@ -95,12 +108,17 @@ class Storm:
             "sender": lambda how: self.hit_program(_chosen(self.senders, fault), fault, how),
             "PostgreSQL": lambda how: self.hit_postgres(fault, how),
             "Redis": lambda how: self.hit_redis(fault),
+            "disk": lambda how: self.fill_disk(fault),
+            "clients": lambda how: self.send_slow_clients(server, fault),
+            "clock": lambda how: self.step_clock(fault),
         }
 
     def hit_program(self, program: SoakProgram, fault: Fault, how: str) -> bool:
         if not program.runs:
             return False
-        if how == "frozen":
+        if how == "frozen" and program in self.servers:
+            self.freeze_server(program, fault)
+        elif how == "frozen":
             program.signal(signal.SIGSTOP)
             self.in_time(fault.seconds, lambda: program.signal(signal.SIGCONT))
         elif how == "stopped":
@@ -108,6 +126,70 @@ class Storm:
         else:
             program.kill(fault.seconds)
         return True
+
+    def freeze_server(self, server: SoakProgram, fault: Fault) -> None:
+        """Freeze all processes of a server; on PostgreSQL, if possible, while one of them is in a transaction."""
+        is_inside = False
+        for _ in range(MAX_FREEZES if self.postgres and "PostgreSQL" not in self.away else 1):
+            server.signal(signal.SIGSTOP)
+            is_inside = bool(self.postgres) and has_waiting_transaction(self.postgres.url)
+            if is_inside:
+                break
+            server.signal(signal.SIGCONT)
+            time.sleep(TICK_SECONDS)
+        server.signal(signal.SIGSTOP)
+        self.leaves(f"{server.name} frozen")
+        self.journal.note("frozen", server=server.name, in_transaction=is_inside)
+        pid = server.pid
+        self.frozen.add(pid)
+        self.in_time(fault.seconds * HAZARD_FACTOR, lambda: self.resume_server(server, pid))
+
+    def resume_server(self, server: SoakProgram, pid: int) -> None:
+        self.frozen.discard(pid)
+        self.comes_back(f"{server.name} frozen", lambda: server.signal(signal.SIGCONT))
+
+    def fill_disk(self, fault: Fault) -> bool:
+        if self.disk is None or "disk" in self.away:
+            return False
+        self.leaves("disk")
+        self.disk.fill()
+        self.in_time(fault.seconds * HAZARD_FACTOR, lambda: self.comes_back("disk", self.disk.free))  # type: ignore[union-attr]
+        return True
+
+    def step_clock(self, fault: Fault) -> bool:
+        """Set the clock of a machine back or forward, and later back to the time."""
+        names = [name for name in sorted(self.clocks) if f"clock of {name}" not in self.away]
+        if not names:
+            return False
+        name = names[int(fault.choice * 1000) % len(names)]
+        clock, step = self.clocks[name], (fault.choice * 2 - 1) * MAX_CLOCK_STEP_SECONDS
+        self.leaves(f"clock of {name}")
+        clock.set_offset(step)
+        self.journal.note("clock_set", machine=name, seconds=step)
+        ends_in = fault.seconds * HAZARD_FACTOR
+        self.in_time(ends_in, lambda: self.comes_back(f"clock of {name}", lambda: clock.set_offset(0)))
+        return True
+
+    def send_slow_clients(self, server: SoakProgram, fault: Fault) -> bool:
+        clients = SlowClients(int(server.environment["FLYTE_PORT"]))
+        clients.open()
+        self.trickle(server, clients, time.monotonic() + fault.seconds * HAZARD_FACTOR)
+        return True
+
+    def trickle(self, server: SoakProgram, clients: SlowClients, until: float) -> None:
+        """Let slow clients send a byte each, and note it if they keep others out; repeat it until the time is over."""
+        clients.trickle()
+        before = self.undisturbed_workers(server)
+        if before and not is_answered(clients.port) and self.undisturbed_workers(server) == before:
+            self.journal.note("kept_out", server=server.name)
+        if time.monotonic() < until:
+            self.in_time(TRICKLE_SECONDS, lambda: self.trickle(server, clients, until))
+        else:
+            clients.close()
+
+    def undisturbed_workers(self, server: SoakProgram) -> list[int]:
+        """Return the web processes of a server; none if some are frozen, or if the database is away."""
+        return [] if self.frozen or self.away else web_workers(server)
 
     def hit_web_worker(self, server: SoakProgram, fault: Fault, how: str) -> bool:
         workers = web_workers(server)
@@ -118,10 +200,12 @@ class Storm:
             return _kill(pid)
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGSTOP)
+        self.frozen.add(pid)
         self.in_time(fault.seconds, lambda: self.thaw(pid))
         return True
 
     def thaw(self, pid: int) -> None:
+        self.frozen.discard(pid)
         if pid in processes_of(self.folder):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
@@ -132,8 +216,13 @@ class Storm:
             return False
         self.leaves("PostgreSQL")
         postgres.interrupt(signal.SIGINT if how == "stopped" else signal.SIGQUIT)
-        self.in_time(fault.seconds, lambda: self.comes_back("PostgreSQL", postgres.start_again))
+        self.in_time(fault.seconds, lambda: self.comes_back("PostgreSQL", self.start_postgres))
         return True
+
+    def start_postgres(self) -> None:
+        clock = self.clocks.get(DATABASE)
+        with patch.dict(os.environ, clock.environment() if clock else {}):
+            self.postgres.start_again()  # type: ignore[union-attr]
 
     def hit_redis(self, fault: Fault) -> bool:
         redis = self.redis

@@ -208,6 +208,10 @@ BROKEN: dict[str, tuple[str, Story]] = {
         "answers_are_lawful",
         with_notes(story(), *outage("Redis"), note("answer", at=101.0, to="take", status=503)),
     ),
+    "slow clients kept others out": (
+        "slow_clients_keep_nobody_out",
+        with_notes(story(), note("kept_out", server="server-1")),
+    ),
     "the audit lacks an execution": ("audit_shows_what_is_kept", replace(story(), audit={})),
     "the audit shows another result": (
         "audit_shows_what_is_kept",
@@ -234,4 +238,6 @@ def test_a_defect_is_reported_with_its_ids() -> None:
 
 def test_an_outage_lasts_from_its_start_to_its_end() -> None:
     notes = [*outage("PostgreSQL"), *outage("Redis"), note("outage_began", at=200.0, what="PostgreSQL")]
-    assert database_outages(notes) == [(100.0, 110.0)]
+    notes.insert(1, note("outage_began", at=105.0, what="disk"))
+    notes.append(note("outage_ended", at=115.0, what="disk"))
+    assert database_outages(notes) == [(100.0, 110.0), (105.0, 115.0)]
