@@ -84,11 +84,13 @@ class DatabaseClock:
 def database_clock() -> DatabaseClock:
     """Return the clock of this process's database: on SQLite, that of the machine."""
     if connection.vendor == "postgresql":
-        return DatabaseClock(_read_postgresql_time)
+        return DatabaseClock(read_postgresql_time)
     return DatabaseClock(lambda: timezone.now(), read_interval=0)
 
 
-def _read_postgresql_time() -> datetime:
+def read_postgresql_time() -> datetime:
+    """Return the time of PostgreSQL. Raises `django.db.Error`."""
     connection.ensure_connection()
-    moment: datetime = connection.connection.execute("SELECT clock_timestamp()").fetchone()[0]
+    with connection.wrap_database_errors:
+        moment: datetime = connection.connection.execute("SELECT clock_timestamp()").fetchone()[0]
     return moment

@@ -122,7 +122,19 @@ class Soak:
             sender.signal(signal.SIGTERM)
         senders = self.storm.senders
         self.wait_or_note(lambda: not any(sender.runs for sender in senders), "the senders end what they began")
-        self.wait_or_note(lambda: count_open(self.database_url) == 0, "no action and no execution is open")
+        self.wait_for_open_work()
+
+    def wait_for_open_work(self) -> None:
+        """Wait until no action and no execution is open, as long as they become fewer."""
+        left = count_open(self.database_url)
+        while left:
+            before = left
+            try:
+                self.wait(lambda: count_open(self.database_url) < before, "fewer actions and executions are open")  # noqa: B023
+            except NotSettledError as error:
+                self.unsettled.append(str(error))
+                return
+            left = count_open(self.database_url)
 
     def wait_or_note(self, condition: Callable[[], bool], what: str) -> None:
         try:

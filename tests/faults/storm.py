@@ -129,6 +129,7 @@ class Storm:
 
     def freeze_server(self, server: SoakProgram, fault: Fault) -> None:
         """Freeze all processes of a server; on PostgreSQL, if possible, while one of them is in a transaction."""
+        self.leaves(f"{server.name} frozen")
         is_inside = False
         for _ in range(MAX_FREEZES if self.postgres and "PostgreSQL" not in self.away else 1):
             server.signal(signal.SIGSTOP)
@@ -138,7 +139,6 @@ class Storm:
             server.signal(signal.SIGCONT)
             time.sleep(TICK_SECONDS)
         server.signal(signal.SIGSTOP)
-        self.leaves(f"{server.name} frozen")
         self.journal.note("frozen", server=server.name, in_transaction=is_inside)
         pid = server.pid
         self.frozen.add(pid)
@@ -201,7 +201,8 @@ class Storm:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGSTOP)
         self.frozen.add(pid)
-        self.in_time(fault.seconds, lambda: self.thaw(pid))
+        self.leaves(f"web worker {pid} frozen")
+        self.in_time(fault.seconds, lambda: self.comes_back(f"web worker {pid} frozen", lambda: self.thaw(pid)))
         return True
 
     def thaw(self, pid: int) -> None:

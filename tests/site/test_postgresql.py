@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import Error, connection, transaction
+from django.db import Error, OperationalError, connection, transaction
 from django.test import Client, override_settings
 from django.utils import timezone
 
@@ -15,6 +15,7 @@ from flows.engine import jobs
 from flows.engine.complete import expire_lease
 from flows.engine.retention import prune_executions
 from flows.models import Execution, ReceivedKey
+from flyte_site.core.clock import read_postgresql_time
 from flyte_site.db.postgresql import sessions
 from flyte_site.http.problems import to_problem
 from packs.dead_packs import delete_dead_packs
@@ -190,3 +191,16 @@ def test_batches_of_deletions_skip_what_is_locked(timeouts: None) -> None:
     with locked(first):
         assert jobs.prune_idempotency_keys() == 2
     assert jobs.prune_idempotency_keys() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_lost_session_is_an_error_of_the_database_also_when_its_clock_is_read() -> None:
+    connection.ensure_connection()
+    with separate_session() as other, other.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s)", [connection.connection.info.backend_pid])
+    with pytest.raises(OperationalError) as caught:
+        read_postgresql_time()
+    connection.close()
+    problem = to_problem(caught.value)
+    assert problem is not None
+    assert problem.status == 503
