@@ -73,7 +73,7 @@ test-database: $(VENV)/development ## Run the tests of database guarantees (lock
 test-acceptance: $(VENV)/development ## Run the tests with real processes
 	$(BIN)/python -m pytest -m acceptance
 
-test-faults: $(VENV)/development ## Kill processes and stop databases for minutes, then check the result (FAULTS_SECONDS, FAULTS_SEED)
+test-faults: $(VENV)/development ## Kill and freeze processes and stop databases for minutes, then check the result (FAULTS_SECONDS, FAULTS_SEED)
 	$(BIN)/python -m tests.faults sqlite $(FAULTS)
 	$(BIN)/python -m tests.faults postgresql $(FAULTS)
 

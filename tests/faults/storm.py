@@ -130,10 +130,11 @@ class Storm:
     def freeze_server(self, server: SoakProgram, fault: Fault) -> None:
         """Freeze all processes of a server; on PostgreSQL, if possible, while one of them is in a transaction."""
         self.leaves(f"{server.name} frozen")
+        postgres = None if "PostgreSQL" in self.away else self.postgres
         is_inside = False
-        for _ in range(MAX_FREEZES if self.postgres and "PostgreSQL" not in self.away else 1):
+        for _ in range(MAX_FREEZES if postgres else 1):
             server.signal(signal.SIGSTOP)
-            is_inside = bool(self.postgres) and has_waiting_transaction(self.postgres.url)
+            is_inside = postgres is not None and has_waiting_transaction(postgres.url)
             if is_inside:
                 break
             server.signal(signal.SIGCONT)

@@ -3,6 +3,7 @@
 import json
 import threading
 from contextlib import ExitStack
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -65,6 +66,17 @@ def test_a_result_over_its_limit_ends_the_action_with_the_reason_and_is_not_read
     assert stored.result["payload"]["reason"] == "result too large"
     assert stored.result["payload"]["message"] == message
     assert Execution.objects.get().state == ExecutionState.FAILED
+
+
+def test_a_chunked_result_over_its_limit_ends_the_action_too(worker: Pack) -> None:
+    action = run(worker)
+    for _ in range(2):
+        body = {"wsgi.input": BytesIO(b"{" * 6000), "wsgi.input_terminated": True, "CONTENT_LENGTH": ""}
+        path = f"/v1/packs/Wrk/actions/{action.id}/result"
+        response = Client().post(path, headers={"Transfer-Encoding": "chunked"}, **body)  # type: ignore[arg-type]
+        detail = problem(response, 413)["detail"]
+        assert detail.startswith("the result has more than 5000 bytes, over the limit of 5000 bytes")
+    assert Action.objects.get().state == ActionState.FATAL
 
 
 def test_the_same_result_again_has_no_effect(worker: Pack) -> None:
