@@ -66,10 +66,14 @@ _TAKE_SQL = """WITH candidate AS MATERIALIZED (SELECT id FROM ({oldest}) AS kind
             FOR UPDATE SKIP LOCKED) AS own
         LIMIT 1)
     UPDATE packs_action SET state = %s, is_queued = false, claimed_by = %s, attempt = attempt + 1,
-        state_log = left(state_log, -1) || %s, taken_at = %s,
+        state_log = left(state_log, -1) || %s
+            || to_char({taken_at} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS') || 'Z"}}]',
+        taken_at = {taken_at},
         lease_ends_at = %s + coalesce(timeout, %s) * interval '1 second'
     FROM found WHERE id = found_id
     RETURNING {columns}"""
+# Not before the action was queued: this process can have read its clock before that.
+_TAKEN_AT_SQL = "greatest(%s::timestamptz, CASE WHEN attempt = 0 THEN ready_at END)"
 
 
 @dataclass
@@ -157,10 +161,10 @@ def _claim_skip_locked(pack: Pack, command_names: list[str]) -> Action | None:
     if candidates is None:
         return None
     sql, values = candidates
-    state_entry_sql = "," + json.dumps(build_state_entry(ActionState.PENDING, now), separators=(",", ":")) + "]"
+    state_entry_start = f',{{"value":"{ActionState.PENDING.value}","time":"'
     lease = [database_now, settings.FLYTE_ACTION_LEASE_SECONDS]
-    claim_values = [ActionState.PENDING.value, pack.identity, state_entry_sql, now, *lease]
-    statement = _TAKE_SQL.format(oldest=sql, columns=TAKE_COLUMNS.columns)
+    claim_values = [ActionState.PENDING.value, pack.identity, state_entry_start, now, now, *lease]
+    statement = _TAKE_SQL.format(oldest=sql, columns=TAKE_COLUMNS.columns, taken_at=_TAKEN_AT_SQL)
     return next(iter(TAKE_COLUMNS.fetch(statement, [*values, database_now, *claim_values])), None)
 
 
@@ -216,6 +220,8 @@ def _claim_action(action: Action, pack: Pack) -> bool:
     again for a later attempt.
     """
     now, database_now, attempt = timezone.now(), database_clock().now(), action.attempt
+    if attempt == 0:
+        now = max(now, action.ready_at)
     action.state, action.is_queued, action.claimed_by = ActionState.PENDING, False, pack.identity
     action.state_log = [*action.state_log, build_state_entry(ActionState.PENDING, now)]
     action.attempt += 1

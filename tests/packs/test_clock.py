@@ -9,6 +9,7 @@ from django.utils import timezone
 from flows.engine import jobs
 from flyte_site.core.clock import DatabaseClock, database_clock
 from flyte_site.core.ids import min_id_at
+from flyte_site.core.timestamps import format_rfc3339
 from flyte_site.models import JobRun
 from flyte_site.scheduler.runner import PeriodicJob, register_jobs, run_if_due
 from flyte_site.scheduler.schedules import FixedIntervalSchedule
@@ -67,6 +68,9 @@ def test_a_first_attempt_that_was_queued_in_the_future_is_not_withheld(labels: d
     assert take.take(worker, ["Other"]) is None
     assert b.take(worker).attempt == 1
     assert long_poll.find_ready({"Wrk"}) == []
+    queued, taken = (entry["time"] for entry in Action.objects.get().state_log)
+    assert queued < taken == format_rfc3339(Action.objects.get().ready_at), "it is not taken before it was queued"
+    assert Action.objects.get().taken_at == Action.objects.get().ready_at
 
 
 def test_a_retry_waits_by_the_clock_of_the_database(set_clock: SetClock) -> None:
