@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
+import structlog
 from axes.attempts import get_cool_off_threshold
 from axes.handlers.database import AxesDatabaseHandler
 from axes.models import AccessAttempt
@@ -21,6 +22,8 @@ from flyte_site.console.error_pages import render_error_page
 from flyte_site.core.runtime import process_wide
 from flyte_site.db.batch_deletion import delete_in_batches
 from flyte_site.http.problems import Problem
+
+log = structlog.get_logger(__name__)
 
 # Attempts with made-up names need a limit. Each attempt costs the client the time of a password hash.
 MAX_ATTEMPTS = 20_000
@@ -55,6 +58,15 @@ class SignInHandler(AxesDatabaseHandler):  # type: ignore[misc]
 
     def is_locked(self, request: HttpRequest, credentials: Mapping[str, Any] | None = None) -> bool:
         return super().is_locked(request, credentials) or self._count_failures(request) >= MAX_FAILURES_PER_ADDRESS
+
+    def user_login_failed(
+        self, sender: Any, credentials: Mapping[str, Any], request: HttpRequest | None = None, **details: Any
+    ) -> None:
+        """Count the failure, and log its address; not the name, which can be a password typed into the wrong field."""
+        super().user_login_failed(sender, credentials, request, **details)
+        if request is not None:
+            is_locked = bool(getattr(request, "axes_locked_out", False))
+            log.warning("sign_in_failed", address=get_client_address(request), locked_out=is_locked)
 
     def _count_failures(self, request: HttpRequest) -> int:
         """Count the wrong passwords from the request's address, for all names."""

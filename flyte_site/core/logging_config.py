@@ -128,8 +128,8 @@ def build_logging_config(level: str, file: str, log_format: str = "text", zone: 
             "gunicorn.access": {"handlers": [], "level": "INFO" if level == "DEBUG" else "WARNING", "propagate": True},
             # It logs the URL of each request at INFO.
             "httpx": {"level": "WARNING"},
-            # Its warnings have the addresses that sent wrong passwords; its other lines are about cleaning up.
-            "axes": {"level": "WARNING"},
+            # Its warnings are about wrong passwords, which `sign_in_failed` logs with the address.
+            "axes": {"level": "ERROR"},
             "django.request": {"level": "ERROR", "filters": ["unhandled"]},
             # Anyone can send a wrong `Host`, and each would log a traceback.
             "django.security.DisallowedHost": {"level": "CRITICAL"},

@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.test import Client
 from django.utils import timezone
+from structlog.testing import capture_logs
 
 from flyte_site.console import login_throttling, middleware
 from flyte_site.console.login_throttling import prune_login_attempts, prune_sessions
@@ -128,6 +129,19 @@ def test_attempts_are_limited_for_each_address_whatever_the_names(
     assert (refused.status_code, refused.headers["Retry-After"]) == (429, "900")
     assert AccessAttempt.objects.count() == 6
     assert attempt("ana", PASSWORD, address="2001:db8:0:1::1").status_code == 302
+
+
+def test_a_failed_sign_in_is_logged_with_its_address_and_without_the_name(
+    person: User, settings: LazySettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    with capture_logs() as logged:
+        for _ in range(settings.AXES_FAILURE_LIMIT):
+            attempt("ana")
+    lines = [line for line in logged if line["event"] == "sign_in_failed"]
+    assert [line["locked_out"] for line in lines] == [False] * (settings.AXES_FAILURE_LIMIT - 1) + [True]
+    assert len({line["address"] for line in lines}) == 1
+    assert "ana" not in str(logged)
+    assert [record for record in caplog.records if record.name.startswith("axes")] == []
 
 
 def test_concurrent_password_checks_are_limited(person: User, monkeypatch: pytest.MonkeyPatch) -> None:
