@@ -36,7 +36,7 @@ _ENDED_MESSAGES = {
 _NOT_RETRYABLE_MESSAGES = {
     ActionState.NEW: "the step is already queued",
     ActionState.PENDING: "the step is running",
-    ActionState.SUCCESS: "the step succeeded; only a step that ended with FATAL can be retried",
+    ActionState.SUCCESS: "the step succeeded; only a failed step can be retried",
 }
 
 

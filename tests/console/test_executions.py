@@ -329,7 +329,7 @@ def test_an_impossible_action_is_reported_and_not_recorded(operator: Client, sou
     assert "Not retried: the step is already queued." in said
     b.work(b.pack("Wrk"))
     said = text_of(operator.post(page(execution, "retry/one"), follow=True))
-    assert "Not retried: the step succeeded; only a step that ended with FATAL can be retried." in said
+    assert "Not retried: the step succeeded; only a failed step can be retried." in said
     b.save(b.step(event={"packName": "Nobody", "name": "Never"}))
     said = text_of(operator.post(page(execution, "replay"), follow=True))
     assert "Not replayed: the flow was deleted, is disabled, or no longer subscribes to the event" in said
