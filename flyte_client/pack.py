@@ -143,7 +143,7 @@ class Pack:
 
         Raises `ServerAwayError` if the pack was stopped or no attempt succeeded `within` this many seconds,
         `RefusedError` if the server does not accept the event, `ValueError` or `TypeError` for a payload that is not
-        JSON-serializable, `SettingsError` as `run` does.
+        JSON-serializable or is nested deeper than 100 levels, `SettingsError` as `run` does.
         """
         body = encode_event(Event(name, payload), with_time=key is None)
         try:

@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from flyte_client.errors import SettingsError
+from flyte_client.events import Event, encode_event
 from flyte_client.packs.timer.runner import build_event_key, build_payload, find_due_ticks, find_start
 from flyte_client.packs.timer.schedule import IntervalSchedule
 from flyte_client.packs.timer.settings import Timer, read_settings
@@ -155,6 +157,21 @@ def test_a_rejected_tick_does_not_block_the_others(stub: StubServer, start_pack:
     calls = stub.wait_for("event", 5, event="Second")
     keys = [call.headers["Idempotency-Key"] for call in calls]
     assert len(set(keys)) == len(keys)
+
+
+@pytest.mark.unit
+def test_data_that_an_event_cannot_contain_is_refused_at_the_start() -> None:
+    data: list[Any] = []
+    for _ in range(97):
+        data = [data]
+    (accepted,) = read_settings({"FLYTE_TIMER_CONFIG": config(every="1h", data=data)}).timers
+    assert encode_event(Event(accepted.event, build_payload(accepted, NOW)))
+    for depth in (99, 900):
+        text = config(every="1h", data="DATA").replace('"DATA"', "[" * depth + "]" * depth)
+        with pytest.raises(SettingsError, match=r"data: nested too deeply, an event can have 100 levels$"):
+            read_settings({"FLYTE_TIMER_CONFIG": text})
+    with pytest.raises(SettingsError, match=r"^FLYTE_TIMER_CONFIG: nested deeper than 100 levels$"):
+        read_settings({"FLYTE_TIMER_CONFIG": text.replace("[" * 900, "[" * 100_000).replace("]" * 900, "]" * 100_000)})
 
 
 @pytest.mark.integration

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from flyte_client.errors import SettingsError
+from flyte_client.events import Event, encode_event
 from flyte_client.packs.common.optional_import import require_extra
 from flyte_formats.decoding import decode_text, describe_decode_error
-from flyte_formats.json_text import NestingError
+from flyte_formats.json_text import MAX_DEPTH, NestingError
 from flyte_time.durations import parse_whole_seconds
 
 MAX_FILE_BYTES = 1024 * 1024
@@ -84,12 +85,12 @@ class ConfigSection:
         return tuple(value)
 
     def get_json(self, name: str) -> Any:
-        """Return any JSON value."""
+        """Return any JSON value that can be a member of an event's payload."""
         value = self._values.get(name)
         try:
-            json.dumps(value, allow_nan=False)
-        except RecursionError:
-            raise self.setting_error(name, str(NestingError())) from None
+            encode_event(Event("", {name: value}))
+        except NestingError:
+            raise self.setting_error(name, f"nested too deeply, an event can have {MAX_DEPTH} levels") from None
         except (TypeError, ValueError):
             raise self.setting_error(name, "must be a JSON value; put dates in quotes") from None
         return value
