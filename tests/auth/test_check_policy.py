@@ -53,7 +53,7 @@ OPEN, REFUSED = ["get", "/v1"], ["GET", "/v1/packs", "--claims", '{"groups": "op
         (REFUSED, 1, "401"),
         (["GET", "/v1/packs", "--claims", "[]"], 1, "must be a JSON object"),
         (["GET", "/v1/packs", "--claims", "{"], 1, "invalid JSON"),
-        (["GET", "/v1/packs", "--claims", "[" * 5000], 1, "invalid JSON: nested deeper than 100 levels"),
+        (["GET", "/v1/packs", "--claims", "[" * 5000 + "]" * 5000], 1, "invalid JSON: nested deeper than 100 levels"),
         (["GET", "v1/packs"], 1, "must start with /"),
     ],
 )

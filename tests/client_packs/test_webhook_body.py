@@ -110,7 +110,7 @@ def test_a_body_that_cannot_be_decompressed_is_refused(encoding: str, body: byte
         (b"1" * 5000, "a number has more than 4300 digits, which JSON can't hold"),
         (b"[-Infinity]", "-Infinity is not a number that JSON can hold"),
         (b"{", "line 1 column 2"),
-        (b"[" * 5000, "request body is not valid JSON: nested deeper than 100 levels"),
+        (b"[" * 5000 + b"]" * 5000, "request body is not valid JSON: nested deeper than 100 levels"),
         (b"[" * 900 + b"]" * 900, "request body is not valid JSON: nested deeper than 100 levels"),
         (b"[" * 99 + b"]" * 99, "invalid request: the event would be nested deeper than 100 levels"),
     ],
