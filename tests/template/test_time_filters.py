@@ -31,6 +31,16 @@ def render(source: str, warnings: list[Any] | None = None) -> str:
         ("{{ Event.Payload.number|timezone:Event.Payload.zone|date:'Y-m-d H:i e' }}", "2026-11-21 14:30 JST"),
         ("{{ Event.Payload.naive|timezone:'Australia/Lord_Howe' }}", "2026-11-21 16:30:00 +1100 +11"),
         ("{{ Event.CreatedAt|timezone:' Europe/Berlin '|time:'15:04 MST' }}", "06:30 CET"),
+        # The hour that the end of summer time repeats, and the hour after the one that its start skips.
+        ("{{ '2026-10-25T00:30Z'|timezone:'Europe/Berlin'|date:'H:i T O e I' }}", "02:30 CEST +0200 CEST 1"),
+        ("{{ '2026-10-25T01:30Z'|timezone:'Europe/Berlin'|date:'H:i T O e I' }}", "02:30 CET +0100 CET 0"),
+        (
+            "{{ '2026-11-01T05:30Z'|timezone:'America/New_York'|date:'c r U Z' }}",
+            "2026-11-01T01:30:00-04:00 Sun, 01 Nov 2026 01:30:00 -0400 1793511000 -14400",
+        ),
+        ("{{ '2026-11-01T06:30Z'|timezone:'America/New_York'|date:'c O' }}", "2026-11-01T01:30:00-05:00 -0500"),
+        ("{{ '2026-04-04T15:00Z'|timezone:'Australia/Lord_Howe'|date:'H:i O' }}", "01:30 +1030"),
+        ("{{ '2026-03-29T01:00Z'|timezone:'Europe/Berlin'|date:'H:i T' }}", "03:00 CEST"),
         ("{{ (Event.CreatedAt|timezone:'Europe/Berlin').Hour }}", "6"),
         ("{{ Event.CreatedAt|timezone:'Europe/Berlin' == Event.CreatedAt }}", "True"),
         ("{{ '2026-11-21 05:30:00 +0000 UTC'|timesince:Event.CreatedAt }}", "0\xa0minutes"),

@@ -5,7 +5,7 @@ Go's layouts are documented at https://pkg.go.dev/time#pkg-constants.
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 
 from django.utils import dateformat
@@ -19,6 +19,22 @@ _MONTHS = (
     "August", "September", "October", "November", "December",
 )  # fmt: skip
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+class _FixedZone(tzinfo):
+    """The zone of a time, with the offset and the name that it has at this time."""
+
+    def __init__(self, moment: datetime) -> None:
+        self._offset, self._saving, self._name = moment.utcoffset(), moment.dst(), moment.tzname()
+
+    def utcoffset(self, moment: datetime | None) -> timedelta | None:
+        return self._offset
+
+    def dst(self, moment: datetime | None) -> timedelta | None:
+        return self._saving
+
+    def tzname(self, moment: datetime | None) -> str | None:
+        return self._name
 
 
 def make_aware(moment: datetime) -> datetime:
@@ -152,7 +168,9 @@ def format_go_or_django(moment: datetime, layout: str) -> str:
     _check_layout(layout)
     if any(format_element is not None for _, format_element in _parse_go_layout(layout)):
         return format_go(moment, layout)
-    return str(dateformat.format(make_aware(moment), layout))
+    # For Django, the hour that a clock change repeats has no zone; the offset of this time is known.
+    moment = make_aware(moment)
+    return str(dateformat.format(moment.replace(tzinfo=_FixedZone(moment)), layout))
 
 
 def is_time_layout(layout: str) -> bool:
