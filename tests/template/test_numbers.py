@@ -148,7 +148,7 @@ NOT_A_NUMBER = "'n/a\\n' is not a number"
         ("'\uff14\uff12'|integer", "'\uff14\uff12' is not a number: only the digits 0 to 9 are read"),
         ("'\u0664\u0662'|float", "'\u0664\u0662' is not a number: only the digits 0 to 9 are read"),
         ("'4\u0967'|floatformat", "'4\u0967' is not a number: only the digits 0 to 9 are read"),
-        ("'\uff14' > 3", "cannot compare 3 with a text: '\uff14' is not a number: only the digits 0 to 9 are read"),
+        ("'\uff14' > 3", "cannot compare 3 with a string: '\uff14' is not a number: only the digits 0 to 9 are read"),
         ("'42\x00'|integer", "'42\\x00' is not a number"),
         ("'3,5'|float", "'3,5' is not a number"),
         ("Event.Payload.huge|float", "'1e400' is too large for a number"),
