@@ -21,8 +21,7 @@ from flows.engine.step import EventSource, IncomingEvent, evaluate_step
 from flows.models import Execution, ExecutionState
 from flyte_site.core import metrics, request_ids, tracing
 from flyte_site.core.ids import new_id
-from flyte_site.db.table_sql import select_pipelined
-from flyte_site.db.writes import DirectWrites, Writes
+from flyte_site.db.table_sql import DirectWrites, Writes, select_pipelined
 from packs.models import Action, ActionState, Pack
 from packs.queue import action_queue, leases
 from packs.queue.action_queue import ExecutionRef

@@ -12,7 +12,7 @@ from flows.engine.matching import match_flows
 from flows.engine.step import IncomingEvent
 from flows.models import Execution, ExecutionState, Flow
 from flyte_site.core import metrics
-from flyte_site.db.writes import DirectWrites
+from flyte_site.db.table_sql import DirectWrites
 from packs.models import Action, ActionState
 from packs.queue import action_queue
 from packs.queue.retries import NO_DELAY, requeue

@@ -17,8 +17,7 @@ from flyte_site.core import metrics, request_ids, tracing
 from flyte_site.core.ids import new_id
 from flyte_site.core.timestamps import format_rfc3339
 from flyte_site.db.conflicts import retry_conflicts
-from flyte_site.db.table_sql import TableSQL
-from flyte_site.db.writes import DATABASE_UNAVAILABLE, DirectWrites, WriteBatch, Writes
+from flyte_site.db.table_sql import DATABASE_UNAVAILABLE, DirectWrites, TableSQL, WriteBatch, Writes
 from packs.queue import action_queue
 from packs.queue.action_queue import ExecutionRef
 

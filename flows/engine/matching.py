@@ -21,7 +21,7 @@ from flows.models import Flow, FlowVersion
 from flows.template import Secret, make_secret, mark_stored_text
 from flyte_site.core.encryption import DecryptionError
 from flyte_site.db.large_values import read_head
-from flyte_site.db.writes import DATABASE_UNAVAILABLE
+from flyte_site.db.table_sql import DATABASE_UNAVAILABLE
 from packs.models import Action
 from packs.queue import action_secrets
 from packs.queue.action_queue import ActionSpec

@@ -5,7 +5,7 @@ process, logs with it (`resume`). It is the field `request_id` of all these log 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -17,6 +17,8 @@ LOG_FIELD = "request_id"
 MAX_REQUEST_ID_LENGTH = 64
 # structlog's context has the same value, but takes several times as long to read.
 _current: ContextVar[str] = ContextVar("request_id", default="")
+current: Callable[[], str] = _current.get
+"""Return the current request id, or ''."""
 _VALID_ID = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._:-]{{0,{MAX_REQUEST_ID_LENGTH - 1}}}", re.ASCII)
 
 
@@ -35,11 +37,6 @@ def bind(request_id: str = "", **fields: str) -> Iterator[None]:
             yield
     finally:
         _current.reset(token)
-
-
-def current() -> str:
-    """Return the current request id, or ''."""
-    return _current.get()
 
 
 def resume(request_id: str) -> None:

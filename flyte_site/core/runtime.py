@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from functools import wraps
+from functools import cache, wraps
 from typing import Any, TypeVar, TypeVarTuple
 
 Arguments = TypeVarTuple("Arguments")
@@ -15,22 +15,26 @@ class Runtime:
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._objects: dict[tuple[Any, ...], Any] = {}
+        self._resets: list[Callable[[], None]] = []
 
     def get_or_create(self, create: Callable[[*Arguments], T], *args: *Arguments) -> T:
         """Return the object, created if this is the first call with these arguments."""
         key = (create, *args)
-        try:
+        with self._lock:
+            if key not in self._objects:
+                self._objects[key] = create(*args)
             return self._objects[key]  # type: ignore[no-any-return]
-        except KeyError:
-            with self._lock:
-                if key not in self._objects:
-                    self._objects[key] = create(*args)
-                return self._objects[key]  # type: ignore[no-any-return]
+
+    def on_reset(self, callback: Callable[[], None]) -> None:
+        """Call the callback at each reset."""
+        self._resets.append(callback)
 
     def reset(self) -> None:
         """Forget all objects, as after a restart. Their threads are not stopped. For tests."""
         with self._lock:
             self._objects.clear()
+            for callback in self._resets:
+                callback()
 
 
 runtime = Runtime()
@@ -42,8 +46,11 @@ def process_wide(create: Callable[[*Arguments], T]) -> Callable[[*Arguments], T]
     Use it for state, and for few different arguments. For results that never change, use `functools.cache`.
     """
 
+    # The cache answers without a lock; two threads that miss it at the same time get the same object.
+    @cache
     @wraps(create)
     def get(*args: *Arguments) -> T:
         return runtime.get_or_create(create, *args)
 
+    runtime.on_reset(get.cache_clear)
     return get

@@ -87,11 +87,14 @@ class LargeValueWriter:
         self._new_parts: dict[str, LargePart] = {}
         self._new_uses: dict[tuple[str, Owner], None] = {}
 
-    def encode(self, value: Any, owner: Owner) -> str:
-        """Return the column's text for a JSON value, and collect its large parts and their use by the owner."""
+    def encode(self, value: Any, owner: Owner, text: str = "") -> str:
+        """Return the column's text for a JSON value, and collect its large parts and their use by the owner.
+
+        `text` is the value's JSON, if the caller has encoded it already.
+        """
         known = self._documents.get(id(value))
         if known is None:
-            text = encode_json(value)
+            text = text or encode_json(value)
             if len(text) < MIN_LARGE_BYTES:
                 return text
             known = self._documents[id(value)] = self._encode_large(value, len(text))

@@ -1,23 +1,160 @@
-"""Prepared SQL for the rows of a model, for the statements of every event, take and result.
+"""Prepared SQL for the rows of a model, and the units of work that write them.
 
-For these, building a query by Django's ORM costs several times as much as the database's work. Everything else uses
-querysets. The fields' own conversions apply here too, so that both write the same rows.
+Every event, take and result uses these statements: for them, building a query by Django's ORM costs several times as
+much as the database's work. Everything else uses querysets. The fields' own conversions apply here too, so that both
+write the same rows.
+
+A unit of work is a `Writes` object: writes that are committed together, and callbacks that run after the commit. A
+function that writes takes one, so that its caller decides if the writes are batched or made at once.
 """
 
 import json
-from collections.abc import Callable, Collection, Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from itertools import chain
+from types import TracebackType
+from typing import Any, Generic, Protocol, TypeVar
 
-from django.db import DEFAULT_DB_ALIAS, connections, models
+from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from flyte_site.db.fields import TextJSONField, encode_json
-from flyte_site.db.large_values import LargeJSONField, LargeValueLoader, StoredDocument, decode_column
-from flyte_site.db.writes import Writes
+from flyte_site.db.large_values import (
+    MIN_LARGE_BYTES,
+    REFERENCE_MARK,
+    LargeJSONField,
+    LargeValueLoader,
+    LargeValueWriter,
+    Statement,
+    StoredDocument,
+)
 
 MAX_CACHED_STATEMENTS = 256
 M = TypeVar("M", bound=models.Model)
 Converter = Callable[[Any], Any]
+
+DATABASE_UNAVAILABLE = (OperationalError, InterfaceError)
+"""Failures of the database itself. A caller can retry; nothing that was being written caused them."""
+
+
+class Writes(Protocol):
+    """Receiver of SQL statements that write, and of callbacks that run after their commit."""
+
+    def encode_document(self, value: Any, field: LargeJSONField, row: models.Model) -> str:
+        """Encode a document for these statements. Its large parts are written before the next statement."""
+
+    def execute(self, sql: str, values: Sequence[Any]) -> None:
+        """Write by a statement with `%s` for each value."""
+
+    def on_commit(self, callback: Callable[[], Any]) -> None:
+        """Run the callback after the commit. If it fails, the error is logged and not raised."""
+
+    def isolate(self, on_failure: Callable[[Exception], None]) -> AbstractContextManager[None]:
+        """Guard a block against a failure of its writes, if this receiver can undo the block by itself."""
+
+
+class _DocumentEncoder:
+    """The documents of a unit of work: the large ones have a writer, which most units of work don't need."""
+
+    def __init__(self) -> None:
+        self._large_values: LargeValueWriter | None = None
+
+    def encode_document(self, value: Any, field: LargeJSONField, row: models.Model) -> str:
+        if self._large_values is not None:
+            return self._large_values.encode(value, field.get_owner(row))
+        text = encode_json(value)
+        if len(text) < MIN_LARGE_BYTES:
+            return text
+        self._large_values = LargeValueWriter()
+        return self._large_values.encode(value, field.get_owner(row), text)
+
+    def _take_large_values(self) -> list[Statement]:
+        """Return the statements that write the large parts of the documents since the last call."""
+        return self._large_values.take_statements() if self._large_values else []
+
+    def _execute_now(self, sql: str, values: Sequence[Any]) -> None:
+        with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+            for statement in self._take_large_values():
+                cursor.execute(*statement)
+            cursor.execute(sql, values)
+
+
+class DirectWrites(_DocumentEncoder):
+    """Writes that are executed at once, in the caller's transaction.
+
+    `isolate` is a savepoint: if its block fails, only the block's writes are undone, and `on_failure` gets the error.
+    """
+
+    def execute(self, sql: str, values: Sequence[Any]) -> None:
+        self._execute_now(sql, values)
+
+    def on_commit(self, callback: Callable[[], Any]) -> None:
+        transaction.on_commit(callback, robust=True)
+
+    @contextmanager
+    def isolate(self, on_failure: Callable[[Exception], None]) -> Iterator[None]:
+        try:
+            with transaction.atomic():
+                yield
+        except DATABASE_UNAVAILABLE:
+            raise
+        except Exception as error:
+            self._large_values = None  # those that the block wrote were undone, too
+            on_failure(error)
+
+
+class WriteBatch(_DocumentEncoder):
+    """Writes that are made as a whole or not at all: by one statement at the end of the block on PostgreSQL, in a
+    transaction on SQLite.
+
+    Inside the block none of them can be read, and no row may be written twice. `isolate` isolates nothing: a failure
+    ends the block, and nothing is written.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        database = connections[DEFAULT_DB_ALIAS]
+        self._is_single_statement = database.vendor == "postgresql"
+        self._transaction = nullcontext() if self._is_single_statement else transaction.atomic(savepoint=False)
+        self._statements: list[str] = []
+        self._values: list[Any] = []
+        self._callbacks: list[Callable[[], Any]] = []
+
+    def __enter__(self) -> "WriteBatch":
+        self._transaction.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is None and self._statements:
+            self._flush()
+        self._transaction.__exit__(kind, error, traceback)
+        if error is None:
+            for callback in self._callbacks:
+                transaction.on_commit(callback, robust=True)
+
+    def execute(self, sql: str, values: Sequence[Any]) -> None:
+        if self._is_single_statement:
+            self._statements.append(sql)
+            self._values += values
+        else:
+            self._execute_now(sql, values)
+
+    def on_commit(self, callback: Callable[[], Any]) -> None:
+        self._callbacks.append(callback)
+
+    def isolate(self, on_failure: Callable[[Exception], None]) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def _flush(self) -> None:
+        """Execute all statements as one, which PostgreSQL makes as a whole or not at all."""
+        large_statements = self._take_large_values()
+        *leading, final = [*(sql for sql, _ in large_statements), *self._statements]
+        values = [*chain.from_iterable(values for _, values in large_statements), *self._values]
+        parts = ", ".join([f"part{index} AS ({statement})" for index, statement in enumerate(leading)])
+        with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+            cursor.execute(f"WITH {parts} {final}" if leading else final, values)
 
 
 class TableSQL(Generic[M]):
@@ -73,7 +210,11 @@ class TableSQL(Generic[M]):
                 if values[index] is not None:
                     values[index] = convert(values[index])
             for index in self._large_fields:
-                if type(values[index]) is StoredDocument:
+                text = values[index]
+                if text is None or not text.startswith(REFERENCE_MARK):
+                    values[index] = text and json.loads(text)
+                else:
+                    values[index] = StoredDocument(text)
                     values[index].loader = loader = loader or LargeValueLoader()
             rows.append(self.model.from_db(database.alias, self._field_names, values))
         return rows
@@ -83,7 +224,8 @@ class TableSQL(Generic[M]):
         if not rows:
             return
         database = connections[DEFAULT_DB_ALIAS]
-        fields = [field for field in self.fields if any(getattr(row, field.attname) is not None for row in rows)]
+        records = [row.__dict__ for row in rows]
+        fields = [field for field in self.fields if any(record[field.attname] is not None for record in records)]
         values = [_to_column_value(field, row, database, writes) for row in rows for field in fields]
         writes.execute(self._insert_statement(fields, len(rows)), values)
         for row in rows:
@@ -132,8 +274,10 @@ class TableSQL(Generic[M]):
         """Build the converters from database values, each with the index of its column."""
         indexed_converters: list[tuple[int, Converter]] = []
         for index, field in enumerate(self.fields):
+            if isinstance(field, LargeJSONField):
+                continue
             if isinstance(field, TextJSONField):
-                indexed_converters.append((index, decode_column if isinstance(field, LargeJSONField) else json.loads))
+                indexed_converters.append((index, json.loads))
                 continue
             column = field.get_col(self.table)
             converters = database.ops.get_db_converters(column) + field.get_db_converters(database)
@@ -167,12 +311,14 @@ def select_pipelined(
 
 def _to_column_value(field: Any, row: models.Model, database: BaseDatabaseWrapper, writes: Writes | None) -> Any:
     """Convert the value of a row's field to a parameter of its column. Large values are written by `writes`."""
-    value = getattr(row, field.attname)
+    values, name = row.__dict__, field.attname
+    is_loaded = name in values and type(values[name]) is not StoredDocument
+    value = values[name] if is_loaded else getattr(row, name)
     if isinstance(field, TextJSONField):
         if value is None:
             return None
         if writes is not None and isinstance(field, LargeJSONField):
-            return writes.large_values.encode(value, field.get_owner(row))
+            return writes.encode_document(value, field, row)
         return encode_json(value)
     if isinstance(value, bytes):
         return field.get_db_prep_value(value, database)

@@ -13,8 +13,7 @@ import structlog
 
 from flyte_site.core import request_ids, tracing
 from flyte_site.core.ids import new_id
-from flyte_site.db.table_sql import TableSQL
-from flyte_site.db.writes import DirectWrites, Writes
+from flyte_site.db.table_sql import DirectWrites, TableSQL, Writes
 from packs.models import Action, ActionState, build_labels_key
 from packs.queue.action_secrets import ActionSecrets, encrypt_secrets
 from packs.queue.long_poll import notify

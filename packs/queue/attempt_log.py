@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from flyte_site.core.timestamps import format_rfc3339
-from flyte_site.db.writes import Writes
+from flyte_site.db.table_sql import Writes
 from packs.models import Action, Pack
 from packs.queue.transitions import ACTION_TABLE
 

@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from flyte_site.core.clock import database_clock
 from flyte_site.db.postgresql.plans import index_order
 from flyte_site.db.raw_sql import fetch_all, to_datetime
-from flyte_site.db.writes import Writes
+from flyte_site.db.table_sql import Writes
 from packs.models import Action, ActionState, Pack
 from packs.queue.attempt_log import build_attempt_entry
 from packs.queue.results import ResultStatus, finish_attempt

@@ -28,7 +28,7 @@ from flyte_site.core.clock import database_clock
 from flyte_site.core.ids import min_id_at, new_id
 from flyte_site.core.runtime import process_wide
 from flyte_site.core.safe_tracebacks import safe_database_message
-from flyte_site.db.writes import Writes
+from flyte_site.db.table_sql import Writes
 from packs.models import Action, Pack
 from packs.queue.index_scans import QUEUED_KEYS
 from packs.queue.pubsub import PubSubChannel

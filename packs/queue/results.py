@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
-from flyte_site.db.writes import Writes
+from flyte_site.db.table_sql import Writes
 from packs.models import Action, ActionState, Pack
 from packs.queue.attempt_log import log_late_result
 from packs.queue.retries import has_retries_left, retry

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from flyte_site.core.clock import database_clock
-from flyte_site.db.writes import Writes
+from flyte_site.db.table_sql import Writes
 from packs.models import Action, ActionState
 from packs.queue.attempt_log import build_attempt_entry, is_lease_expiry_logged
 from packs.queue.long_poll import notify

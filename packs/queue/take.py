@@ -22,8 +22,7 @@ from flyte_site.core import request_ids, tracing
 from flyte_site.core.clock import database_clock
 from flyte_site.core.ids import min_id_at
 from flyte_site.core.runtime import process_wide
-from flyte_site.db.table_sql import TableSQL, to_parameters
-from flyte_site.db.writes import DirectWrites
+from flyte_site.db.table_sql import DirectWrites, TableSQL, to_parameters
 from packs.models import Action, ActionState, Pack, build_labels_key
 from packs.queue.action_secrets import unreadable_reason
 from packs.queue.index_scans import QUEUED_KEYS

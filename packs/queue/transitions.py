@@ -5,8 +5,7 @@ from functools import partial
 
 from flyte_site.core.metrics import count_actions
 from flyte_site.core.timestamps import format_rfc3339
-from flyte_site.db.table_sql import TableSQL
-from flyte_site.db.writes import Writes
+from flyte_site.db.table_sql import TableSQL, Writes
 from packs.models import Action, ActionState
 
 ACTION_TABLE = TableSQL(Action)

@@ -18,7 +18,7 @@ from flows.models import Event, Execution
 from flyte_site.core.ids import new_id
 from flyte_site.db import large_values
 from flyte_site.db.large_values import MIN_LARGE_BYTES, LargeValueNotFoundError, LargeValueWriter, Owner
-from flyte_site.db.writes import DirectWrites
+from flyte_site.db.table_sql import DirectWrites
 from packs.models import Action, LargeValue, LargeValueUse
 from packs.queue.transitions import ACTION_TABLE
 from tests.flows import builders as b

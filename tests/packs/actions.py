@@ -5,7 +5,7 @@ from typing import Any
 from django.utils import timezone
 
 from flyte_site.core.ids import new_id
-from flyte_site.db.writes import DirectWrites
+from flyte_site.db.table_sql import DirectWrites
 from packs.models import Action
 from packs.queue import action_queue
 

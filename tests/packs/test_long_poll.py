@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
-from flyte_site.db.writes import DirectWrites
+from flyte_site.db.table_sql import DirectWrites
 from packs.models import Action, Pack
 from packs.queue import long_poll
 from packs.queue.long_poll import LongPollHub, QueuedAction

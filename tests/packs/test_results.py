@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from flyte_site.db.writes import DirectWrites
+from flyte_site.db.table_sql import DirectWrites
 from packs.models import Action, ActionState
 from packs.queue.results import ResultStatus, record_result
 from packs.queue.take import take as take_action

@@ -6,8 +6,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from datastore.models import Item
-from flyte_site.db.table_sql import TableSQL, select_pipelined
-from flyte_site.db.writes import DirectWrites, WriteBatch
+from flyte_site.db.table_sql import DirectWrites, TableSQL, WriteBatch, select_pipelined
 from packs.models import Pack
 
 pytestmark = [pytest.mark.database]
