@@ -2,6 +2,7 @@
 
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 from flows.template import CompiledValue, Template
@@ -81,7 +82,7 @@ class StepDependencies:
     depends_on: tuple[str, ...] = ()
     depends_on_mode: Literal["any", "all"] = "any"
 
-    @property
+    @cached_property
     def is_trigger(self) -> bool:
         return not self.depends_on
 
@@ -124,6 +125,6 @@ class FlowDefinition:
     document: Mapping[str, Any]
     warnings: tuple[FlowIssue, ...] = ()
 
-    @property
+    @cached_property
     def triggers(self) -> list[StepDefinition]:
         return [step for step in self.steps if step.is_trigger]

@@ -13,7 +13,16 @@ from functools import cached_property
 from typing import Any
 
 from flows.definition import FALSE_VALUES, TRUE_VALUES, StepDefinition
-from flows.template import MAX_QUOTED_LENGTH, REDACTED, RenderContext, Secret, Template, TemplateError, TemplateWarning
+from flows.template import (
+    MAX_QUOTED_LENGTH,
+    REDACTED,
+    RenderContext,
+    Secret,
+    Template,
+    TemplateError,
+    TemplateWarning,
+    to_record,
+)
 from flyte_site.core.redaction import MASK, is_secret_key, iter_masked_texts, preview_json, secrets_contained_in
 from flyte_site.core.timestamps import format_rfc3339, parse_rfc3339
 from packs.models import Action, Pack, build_labels_key
@@ -52,16 +61,18 @@ class IncomingEvent:
     created_at: datetime
     received_at: datetime
 
-    def template_variables(self) -> dict[str, Any]:
-        """Build the variable `Event` of templates."""
+    @cached_property
+    def template_record(self) -> object:
+        """The variable `Event` of templates, which all flows that the event starts share."""
         pack = {"Id": self.pack.identity, "Name": self.pack.name, "Labels": dict(self.pack.labels)}
-        return {
+        event = {
             "Name": self.name,
             "Pack": pack,
             "Payload": self.payload,
             "CreatedAt": self.created_at,
             "ReceivedAt": self.received_at,
         }
+        return to_record(event)
 
     def to_json(self) -> dict[str, Any]:
         """Serialize the event as in `/v1/audit`; empty fields are left out, as the original does.
@@ -162,7 +173,7 @@ def evaluate_step(candidate: StepCandidate, lookup: DatastoreLookup, trace: Step
     """
     if candidate.error:
         return candidate.error
-    evaluation = RenderContext({"Event": candidate.event.template_variables()}, lookup)
+    evaluation = RenderContext({"Event": candidate.event.template_record}, lookup)
     evaluation.set_step_context(candidate.inherited_context)
     if trace:
         evaluation.collected_errors = trace.errors
@@ -220,7 +231,7 @@ def _evaluate_parts(candidate: StepCandidate, evaluation: RenderContext, trace: 
     _raise_first_error(evaluation)
     if secret_label := _find_secret_label(command_labels):
         return _report_secret_label(step, f"{step.path}.command.packLabels.{secret_label}")
-    if len(build_labels_key(command_labels)) > MAX_LABELS_KEY_LENGTH:
+    if command_labels and len(build_labels_key(command_labels)) > MAX_LABELS_KEY_LENGTH:
         message = f"labels are too large: the limit is {MAX_LABELS_KEY_LENGTH} characters as JSON"
         return StepOutcome(step.id, OutcomeKind.ERROR, message=message, path=f"{step.path}.command.packLabels")
     resolved_input = step.command.input.render(evaluation)
@@ -319,7 +330,8 @@ def _render_criteria(criteria: Template, path: str, evaluation: RenderContext, i
             evaluation.collected_errors.append(error)
         raise
     finally:
-        _collect_criteria_warnings(criteria, path, evaluation)
+        if evaluation.collected_warnings is not None:
+            _collect_criteria_warnings(criteria, path, evaluation, evaluation.collected_warnings)
 
 
 def _trace_criteria(criteria: Template, trace: StepTrace, path: str, evaluation: RenderContext) -> None:
@@ -329,14 +341,13 @@ def _trace_criteria(criteria: Template, trace: StepTrace, path: str, evaluation:
     with suppress(TemplateError):
         criteria.with_read_tracking().render(evaluation)
     trace.reads = _collect_reads(evaluation)
-    _collect_criteria_warnings(criteria, path, evaluation)
+    _collect_criteria_warnings(criteria, path, evaluation, trace.warnings)
 
 
-def _collect_criteria_warnings(criteria: Template, path: str, evaluation: RenderContext) -> None:
+def _collect_criteria_warnings(
+    criteria: Template, path: str, evaluation: RenderContext, warnings: list[TemplateWarning]
+) -> None:
     """Collect the warnings of the criteria, without details if a value that they read is masked."""
-    warnings = evaluation.collected_warnings
-    if warnings is None:
-        return
     start = len(warnings)
     evaluation.collect_warnings(criteria.source, path)
     if any(value is REDACTED or is_secret_key(name) for name, value in evaluation.tracked_reads.items()):

@@ -19,7 +19,7 @@ from flows.template.limits import DEFAULT_LIMITS, RenderLimits
 from flows.template.runtime.numbers import MAX_QUOTED_LENGTH
 from flows.template.runtime.render_context import REDACTED, RenderContext
 from flows.template.runtime.taint import Secret, make_secret
-from flows.template.runtime.values import mark_stored_text
+from flows.template.runtime.values import mark_stored_text, to_record
 from flows.template.shape import can_equal_any, iter_literals
 
 __all__ = [
@@ -41,4 +41,5 @@ __all__ = [
     "iter_literals",
     "make_secret",
     "mark_stored_text",
+    "to_record",
 ]

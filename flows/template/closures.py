@@ -13,7 +13,7 @@ from flows.template.runtime.macros import Macro
 from flows.template.runtime.numbers import SpacedLiteral, mark_spaced
 from flows.template.runtime.operators import OperatorFunc, negate
 from flows.template.runtime.render_context import MAX_UNCHARGED_SIZE, RenderContext, Scope
-from flows.template.runtime.resolve import call_method, make_path_reader, make_variable_reader, resolve_key
+from flows.template.runtime.resolve import call_method, make_variable_reader, resolve_key
 from flows.template.runtime.values import is_truthy
 
 KeyWithOffset = tuple[str | int, int]
@@ -33,20 +33,6 @@ def compile_variable(name: str, offset: int) -> ExpressionFunc:
     def evaluate(scope: Scope) -> object:
         value = read_variable(scope)
         return value.call([], offset) if type(value) is Macro else value
-
-    return evaluate
-
-
-def compile_path(name: str, keys: Sequence[KeyWithOffset]) -> ExpressionFunc:
-    """Compile `name.key.key`, without a call."""
-    read_path = make_path_reader(name, [key for key, _ in keys])
-    last_offset = keys[-1][1]
-
-    def evaluate(scope: Scope) -> object:
-        try:
-            return read_path(scope)
-        except OPERATION_ERRORS as error:
-            raise locate_error(error, last_offset) from None
 
     return evaluate
 

@@ -94,7 +94,8 @@ class _ValueCompiler:
 def _make_renderer(template: Template, path: str) -> ResolveFunc:
     def render(render_context: RenderContext) -> JSONValue:
         try:
-            return render_context.taint.wrap(template.render(render_context))
+            text = template.render(render_context)
+            return render_context.taint.wrap(text) if render_context.taint.is_tainted else text
         except TemplateError as error:
             error.path = path
             if render_context.collected_errors is None:
@@ -102,7 +103,8 @@ def _make_renderer(template: Template, path: str) -> ResolveFunc:
             render_context.collected_errors.append(error)
             return None
         finally:
-            render_context.collect_warnings(template.source, path)
+            if render_context.collected_warnings is not None:
+                render_context.collect_warnings(template.source, path)
 
     return render
 

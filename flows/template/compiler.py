@@ -81,10 +81,10 @@ class Template:
         if self._is_constant:
             render_context.taint.is_tainted = False
             return self.source
-        render_context.start_clock()
         output_length = 0
+        scope = render_context.start_template()
         try:
-            result = self._render_checked(Scope(render_context, render_context.variables))
+            result = self._render_checked(scope)
             output_length = len(result)
         except TemplateError as error:
             if not render_context.taint.is_tainted:
@@ -92,7 +92,7 @@ class Template:
             raise error.redact_message() from None
         finally:
             render_context.call_depth = 0
-            render_context.stop_clock(output_length)
+            render_context.end_template(output_length)
         return result
 
     def _render_checked(self, scope: Scope) -> str:

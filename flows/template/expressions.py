@@ -12,7 +12,6 @@ from flows.template.closures import (
     compile_name_call,
     compile_negation,
     compile_not,
-    compile_path,
     compile_variable,
     fold_left,
     fold_right,
@@ -34,6 +33,7 @@ from flows.template.lexer import (
 )
 from flows.template.limits import MAX_DIGITS
 from flows.template.runtime.operators import ADDITIONS, COMPARISONS, MULTIPLICATIONS, OperatorFunc, raise_to_power
+from flows.template.runtime.resolve import compile_path
 
 # The result comes from the operator, or consists of letters and digits, for any input.
 _SHELL_SAFE_FUNCTIONS = frozenset(("base64Encode", "datastore", "randomAlpha", "randomInt", "range"))

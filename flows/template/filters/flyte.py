@@ -49,9 +49,12 @@ def _search(regex: CompiledRegex, source: str, render_context: RenderContext) ->
 
 def _bind_match(argument: object) -> FilterFunc:
     regex = compile_regex(to_text(argument), False)
-    return lambda value, _, render_context: (
-        _search(regex, replace_surrogates(to_text(value)), render_context) is not None
-    )
+
+    def match(value: object, _: object, render_context: RenderContext) -> bool:
+        text = value if type(value) is str else to_text(value)
+        return _search(regex, replace_surrogates(text), render_context) is not None
+
+    return match
 
 
 def _match(value: object, argument: object, render_context: RenderContext) -> object:

@@ -86,13 +86,17 @@ class RenderContext:
             self.context_secrets = {name: value for name, value in context.items() if isinstance(value, Secret)}
             self.variables["Context"] |= {name: secret.value for name, secret in self.context_secrets.items()}
 
-    def start_clock(self) -> None:
-        """Start timing the rendering of a template. The event may have changed since the last one."""
+    def start_template(self) -> "Scope":
+        """Start timing the rendering of a template, and return its scope.
+
+        The event may have changed since the last one.
+        """
         self._event_record = None
         self.taint.is_tainted = False
         self._started_at = time.monotonic()
+        return Scope(self, self.variables)
 
-    def stop_clock(self, output_length: int) -> None:
+    def end_template(self, output_length: int) -> None:
         """Stop timing, and add the characters printed."""
         self._elapsed_seconds += time.monotonic() - self._started_at
         self.output_length += output_length

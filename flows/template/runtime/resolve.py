@@ -7,10 +7,10 @@ never an attribute of a Python object.
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from flows.template.errors import OperationError
+from flows.template.errors import OPERATION_ERRORS, OperationError, locate_error
 from flows.template.runtime.go_time import TIME_ATTRIBUTES, format_go
 from flows.template.runtime.render_context import Scope
-from flows.template.runtime.values import ForLoop, StoredText
+from flows.template.runtime.values import ForLoop, Record, StoredText
 
 KeyWithOffset = tuple[str | int, int]
 """A key or an index, and its offset."""
@@ -93,12 +93,10 @@ def _read_event(scope: Scope) -> object:
     local_variables = scope.local_variables
     if local_variables and "Event" in local_variables:
         return local_variables["Event"]
-    render_context = scope.render_context
-    return (
-        render_context.get_event_record()
-        if scope.variables is render_context.variables
-        else scope.variables.get("Event")
-    )
+    event, render_context = scope.variables.get("Event"), scope.render_context
+    if type(event) is Record or scope.variables is not render_context.variables:
+        return event
+    return render_context.get_event_record()
 
 
 def _make_context_reader(key: str | int | None) -> Callable[[Scope], object]:
@@ -116,27 +114,24 @@ def _make_context_reader(key: str | int | None) -> Callable[[Scope], object]:
     return read
 
 
-def make_path_reader(name: str, keys: Sequence[str | int]) -> Callable[[Scope], object]:
-    """Return a function that reads `name.key.key…`; fast if every value on the path is a map."""
-    read_root = _make_context_reader(keys[0]) if name == "Context" else make_variable_reader(name)
-    if len(keys) == 1:
-        key = keys[0]
-
-        def read_key(scope: Scope) -> object:
-            value = read_root(scope)
-            return value.get(key) if isinstance(value, dict) and type(key) is str else resolve_key(value, key)
-
-        return read_key
+def compile_path(name: str, keys: Sequence[KeyWithOffset]) -> Callable[[Scope], object]:
+    """Compile `name.key.key`, without a call; fast if every value on the path is a map."""
+    names = [key for key, _ in keys]
+    last_offset = keys[-1][1]
+    read_root = _make_context_reader(names[0]) if name == "Context" else make_variable_reader(name)
 
     def read_path(scope: Scope) -> object:
-        value = read_root(scope)
-        for key in keys:
-            if isinstance(value, dict) and type(key) is str:
-                value = value.get(key)
-            elif value is None:
-                return None
-            else:
-                value = resolve_key(value, key)
+        try:
+            value = read_root(scope)
+            for key in names:
+                if isinstance(value, dict) and type(key) is str:
+                    value = value.get(key)
+                elif value is None:
+                    return None
+                else:
+                    value = resolve_key(value, key)
+        except OPERATION_ERRORS as error:
+            raise locate_error(error, last_offset) from None
         return value
 
     return read_path

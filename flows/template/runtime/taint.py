@@ -45,11 +45,8 @@ class Taint:
     render context ever read one.
     """
 
-    __slots__ = ("is_tainted", "sources", "was_ever_tainted")
-
-    def __init__(self) -> None:
-        self.is_tainted = self.was_ever_tainted = False
-        self.sources: Mapping[str, None] = NO_SOURCES
+    is_tainted = was_ever_tainted = False
+    sources: Mapping[str, None] = NO_SOURCES
 
     def add(self, secret: Secret) -> None:
         """Record that the template reads the secret: its output may contain some of it from here."""
@@ -65,6 +62,6 @@ class Taint:
         if self.is_tainted:
             self.sources = {**self.sources, **dict.fromkeys(_iter_texts(value))}
 
-    def wrap(self, text: str) -> str | Secret:
-        """Return the template's output: a Secret if it has read one."""
-        return Secret(text, tuple({**self.sources, text: None})) if self.is_tainted else text
+    def wrap(self, text: str) -> Secret:
+        """Return the output of a template that has read a secret."""
+        return Secret(text, tuple({**self.sources, text: None}))
