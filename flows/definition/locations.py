@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from flows.definition.types import FlowIssue
-from flows.template.compiled_value import join_path
+from flows.template.compiler import join_path
 
 # Aliases let a short text expand to a long document: only so many parts are located.
 MAX_LOCATIONS = 50_000

@@ -72,8 +72,8 @@ def handle_event(event: IncomingEvent, key: IdempotencyKey | None = None) -> boo
             event_history.prune_events(event)
         else:
             event_history.record_sample(event)
-        metrics.count_event(event.pack.name, count_matches(matches))
         execution_ids = " ".join([match.correlation_id for match in matches if match.correlation_id])
+        metrics.count_event(event.pack.name, count_matches(matches))
         fields = {"pack": event.pack.identity, "event_name": event.name, "flows": len(matches)}
         result = {"executions": execution_ids} if execution_ids else {"reason": explain_no_start(matches)}
         log.info("event_received", **fields, **result)
@@ -159,15 +159,14 @@ def count_matches(matches: Sequence[FlowMatch], own_execution_id: str = "") -> s
 
     `own_execution_id` is the execution that the event belongs to, which it did not start.
     """
-    total_errors = 0
+    has_execution = has_error = False
     for match in matches:
-        error_count = len([outcome for outcome in match.outcomes if outcome.kind is OutcomeKind.ERROR])
+        has_execution = has_execution or bool(match.correlation_id)
+        errors = [outcome.kind for outcome in match.outcomes].count(OutcomeKind.ERROR)
+        has_error = has_error or errors > 0
         is_started = match.correlation_id not in ("", own_execution_id)
-        metrics.count_flow(match.flow_name, fired=is_started, errors=error_count)
-        total_errors += error_count
-    if any(match.correlation_id for match in matches):
-        return "fired"
-    return "error" if total_errors else "unmet" if matches else "unheard"
+        metrics.count_flow(match.flow_name, fired=is_started, errors=errors)
+    return "fired" if has_execution else "error" if has_error else "unmet" if matches else "unheard"
 
 
 def _claim_key(event: IncomingEvent, key: IdempotencyKey) -> bool:

@@ -12,8 +12,7 @@ only keys of maps, items of lists and characters of text, never a Python attribu
 The reference is docs/reference/templates.md.
 """
 
-from flows.template.compiled_value import CompiledValue, compile_value
-from flows.template.compiler import Template, compile_template
+from flows.template.compiler import CompiledValue, Template, compile_template, compile_value
 from flows.template.errors import TemplateError, TemplateWarning, find_closest_name, get_line_and_column
 from flows.template.limits import DEFAULT_LIMITS, RenderLimits
 from flows.template.runtime.numbers import MAX_QUOTED_LENGTH

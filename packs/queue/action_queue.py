@@ -1,5 +1,7 @@
 """The queue of actions: enqueue, find, lock, import and cancel them. Only the modules of this folder write actions.
 
+Every change of an action's state is written and counted by `transition`, except the claim in `take`.
+
 They know packs and actions, not flows. Callers hold the lock of the execution that an action belongs to, except in
 `take`, which is one conditional UPDATE.
 """
@@ -7,20 +9,23 @@ They know packs and actions, not flows. Callers hold the lock of the execution t
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import structlog
 
 from flyte_site.core import request_ids, tracing
 from flyte_site.core.ids import new_id
+from flyte_site.core.metrics import count_actions
+from flyte_site.core.timestamps import format_rfc3339
 from flyte_site.db.table_sql import DirectWrites, TableSQL, Writes
 from packs.models import Action, ActionState, build_labels_key
 from packs.queue.action_secrets import ActionSecrets, encrypt_secrets
 from packs.queue.long_poll import notify
-from packs.queue.transitions import ACTION_TABLE, build_state_entry, count_transitions, transition
 
 log = structlog.get_logger(__name__)
 
+ACTION_TABLE = TableSQL(Action)
 # Without the large columns that no caller reads.
 RESULT_COLUMNS = TableSQL(Action, excluded=("input", "trigger"))
 
@@ -130,3 +135,21 @@ def cancel_action(writes: Writes, action: Action, now: datetime) -> None:
     if action.state in (ActionState.NEW, ActionState.PENDING):
         action.finished_at = now
         transition(writes, action, ActionState.CANCELLED, now)
+
+
+def transition(writes: Writes, action: Action, state: ActionState, now: datetime, *changed_fields: str) -> None:
+    """Change the action's state, and write it together with `changed_fields`."""
+    action.state, action.is_queued, action.lease_ends_at = state, state == ActionState.NEW, None
+    action.state_log = [*action.state_log, build_state_entry(state, now)]
+    state_fields = ("state", "is_queued", "lease_ends_at", "state_log", "finished_at")
+    ACTION_TABLE.update(writes, action, *state_fields, *changed_fields)
+    count_transitions(writes, [action.pack_name], state)
+
+
+def count_transitions(writes: Writes, pack_names: list[str], state: ActionState) -> None:
+    """Count actions that entered a state, after the commit."""
+    writes.on_commit(partial(count_actions, pack_names, str(state)))
+
+
+def build_state_entry(state: str, now: datetime) -> dict[str, str]:
+    return {"value": str(state), "time": format_rfc3339(now)}

@@ -24,10 +24,10 @@ from flyte_site.core.ids import min_id_at
 from flyte_site.core.runtime import process_wide
 from flyte_site.db.table_sql import DirectWrites, TableSQL, to_parameters
 from packs.models import Action, ActionState, Pack, build_labels_key
+from packs.queue.action_queue import ACTION_TABLE, build_state_entry, count_transitions
 from packs.queue.action_secrets import unreadable_reason
 from packs.queue.index_scans import QUEUED_KEYS
 from packs.queue.leases import compute_lease_expiry
-from packs.queue.transitions import ACTION_TABLE, build_state_entry, count_transitions
 
 log = structlog.get_logger(__name__)
 

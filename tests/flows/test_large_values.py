@@ -20,7 +20,7 @@ from flyte_site.db import large_values
 from flyte_site.db.large_values import MIN_LARGE_BYTES, LargeValueNotFoundError, LargeValueWriter, Owner
 from flyte_site.db.table_sql import DirectWrites
 from packs.models import Action, LargeValue, LargeValueUse
-from packs.queue.transitions import ACTION_TABLE
+from packs.queue.action_queue import ACTION_TABLE
 from tests.flows import builders as b
 from tests.reading import statements
 from tests.secrets import FIRST, put_secret
