@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from flyte_site.core.ids import new_id
 from flyte_site.db.fields import TextJSONField
-from flyte_site.db.large_values import LargeJSONField
+from flyte_site.db.large_values import LargeJSONField, LargeValuesModel
 
 MAX_NOTE_LENGTH = 500
 
@@ -68,7 +68,7 @@ class EventSubscription(models.Model):
         return f"{self.flow} on {self.pack_name}.{self.event_name}"
 
 
-class Event(models.Model):
+class Event(LargeValuesModel):
     """An event with its outcome in each matching flow. The last few per pack and name are kept.
 
     `heard` is false if no flow matched. `payload_bytes` is the size of a payload that was too large to be stored, else

@@ -13,7 +13,7 @@ from flyte_site.core.ids import new_id
 from flyte_site.core.request_ids import MAX_REQUEST_ID_LENGTH
 from flyte_site.core.tracing import MAX_TRACEPARENT_LENGTH
 from flyte_site.db.fields import TextJSONField
-from flyte_site.db.large_values import LargeJSONField
+from flyte_site.db.large_values import LargeJSONField, LargeValuesModel
 
 LIVE_SECONDS = 10 * 60
 WARNING_SECONDS = 24 * 60 * 60
@@ -95,7 +95,7 @@ FINISHED_STATES = (ActionState.SUCCESS, ActionState.FATAL)
 OWNER: dict[str, str] = {"owner_kind": "execution", "owner": "correlation_id"}
 
 
-class Action(models.Model):
+class Action(LargeValuesModel):
     """One command for a pack. References flows only by plain values.
 
     `secrets`: the encrypted texts of input and context that only the taker can see; a mask replaces them there.

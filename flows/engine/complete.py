@@ -22,7 +22,7 @@ from flows.models import Execution, ExecutionState
 from flyte_site.core import metrics, request_ids, tracing
 from flyte_site.core.ids import new_id
 from flyte_site.db.table_sql import DirectWrites, Writes, select_pipelined
-from packs.models import Action, ActionState, Pack
+from packs.models import FINISHED_STATES, Action, ActionState, Pack
 from packs.queue import action_queue, leases
 from packs.queue.action_queue import ExecutionRef
 from packs.queue.action_secrets import redact_action_secrets, unreadable_reason
@@ -81,11 +81,11 @@ def _complete_action(action: Action, pack: Pack, event: IncomingEvent, attempt: 
         completion = commit_isolating_failures(write)
     if completion is None:
         return None
-    _count_completion(completion)
     if completion.matches:
         event_history.prune_events(event)
     elif completion.status is ResultStatus.ACCEPTED:
         event_history.record_sample(event, completion.execution.id)
+    _count_completion(completion)
     fields = {"action": action.id, "execution": completion.execution.id, "event_name": event.name}
     log.info("result_received", pack=pack.identity, **fields, outcome=completion.status.value)
     return completion.status
@@ -131,10 +131,8 @@ def _expire_lease(action: Action) -> ResultStatus | None:
 def _lock_execution_and_actions(correlation_id: str) -> tuple[Execution | None, list[Action]]:
     """Lock the execution's row, and read its actions after that."""
     executions, actions = select_pipelined(
-        EXECUTION_TABLE,
-        EXECUTION_TABLE.build_select("id = %s", correlation_id, lock=True),
-        action_queue.RESULT_COLUMNS,
-        action_queue.execution_actions_query(correlation_id),
+        (EXECUTION_TABLE, "id = %s", [correlation_id], True),
+        (action_queue.RESULT_COLUMNS, action_queue.ACTIONS_OF_EXECUTION, [correlation_id], False),
     )
     return next(iter(executions), None), actions
 
@@ -201,7 +199,7 @@ def _update_execution(
     """Derive the execution's state and errors from its actions."""
     errors = build_error_entries(match, event)
     execution.errors = execution.errors + errors
-    if all(action.is_finished for action in actions):
+    if all(action.state in FINISHED_STATES for action in actions):
         execution.state = _compute_final_state(execution, actions)
         execution.ended_at = event.received_at
     execution.changed_at = event.received_at

@@ -7,7 +7,7 @@ SQLite locks no rows, and needs no limit.
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from django.conf import settings
 from django.db import connection
@@ -39,11 +39,11 @@ class WaitingLines:
         self._lines: dict[str, _WaitingLine] = {}
 
     @contextmanager
-    def enter(self, execution_id: str, limit: int, patience: float) -> Iterator[None]:
+    def enter(self, execution_id: str, limit: int, patience: float | None = None) -> Iterator[None]:
         """Run the block when no other block for this execution runs.
 
-        Raise `DatabaseBusyError` after `patience` seconds, or at once if the execution is stalled and `limit` requests
-        wait for it already.
+        Raise `DatabaseBusyError` after `patience` seconds (None: as long as for a lock in the database), or at once if
+        the execution is stalled and `limit` requests wait for it already.
         """
         with self._lock:
             line = self._lines.setdefault(execution_id, _WaitingLine())
@@ -51,7 +51,7 @@ class WaitingLines:
         is_member = True
         try:
             if not line.turn.acquire(blocking=False):
-                is_member = self._wait(line, limit, patience)
+                is_member = self._wait(line, limit, get_lock_patience() if patience is None else patience)
                 if not is_member:
                     raise DatabaseBusyError("too many requests wait for the same execution; try again")
             line.since = time.monotonic()
@@ -85,15 +85,16 @@ def waiting_lines() -> WaitingLines:
     return WaitingLines()
 
 
-@contextmanager
-def take_turn(execution_id: str) -> Iterator[None]:
+def get_lock_patience() -> float:
+    """Return the seconds for which a statement of this process waits for a lock."""
+    return get_session_timeouts().lock or DEFAULT_PATIENCE_SECONDS
+
+
+def take_turn(execution_id: str) -> AbstractContextManager[None]:
     """Run the block, which locks this execution, when this process has no other block for it.
 
     Raise `DatabaseBusyError` if that takes too long, or if too many requests wait.
     """
     if connection.vendor != "postgresql":
-        yield
-        return
-    patience = get_session_timeouts().lock or DEFAULT_PATIENCE_SECONDS
-    with waiting_lines().enter(execution_id, settings.FLYTE_MAX_WAITING_PER_EXECUTION, patience):
-        yield
+        return nullcontext()
+    return waiting_lines().enter(execution_id, settings.FLYTE_MAX_WAITING_PER_EXECUTION)

@@ -22,7 +22,7 @@ from flows.template import Secret, make_secret, mark_stored_text
 from flyte_site.core.encryption import DecryptionError
 from flyte_site.db.large_values import read_head
 from flyte_site.db.table_sql import DATABASE_UNAVAILABLE
-from packs.models import Action
+from packs.models import FINISHED_STATES, Action
 from packs.queue import action_secrets
 from packs.queue.action_queue import ActionSpec
 
@@ -116,18 +116,20 @@ def dependent_candidates(
 
     `actions` are all actions of the execution, the finished one among them.
     """
-    actions_by_step = {action.step_id: action for action in actions}
+    step_ids = {action.step_id for action in actions}
+    finished_actions = [action for action in actions if action.state in FINISHED_STATES]
+    finished_by_step = {action.step_id: action for action in finished_actions}
     for step in definition.steps:
-        if step.is_trigger or step.id in actions_by_step:
+        if step.is_trigger or step.id in step_ids:
             continue
-        triggering_action = _find_triggering_action(step, actions_by_step, finished)
+        triggering_action = _find_triggering_action(step, finished_by_step, finished)
         if triggering_action is None:
             continue
         triggering_event = (
             event if triggering_action.id == finished.id else IncomingEvent.from_json(triggering_action.result)
         )
         try:
-            inherited_context = _merge_contexts(actions, triggering_action)
+            inherited_context = _merge_contexts(finished_actions, triggering_action)
         except DecryptionError as error:
             outcome = _report_unreadable_context(step, error)
             yield StepCandidate(step, triggering_event, triggering_action=triggering_action, error=outcome)
@@ -136,21 +138,17 @@ def dependent_candidates(
 
 
 def _find_triggering_action(
-    step: StepDefinition, actions_by_step: Mapping[str, Action], finished: Action
+    step: StepDefinition, finished_by_step: Mapping[str, Action], finished: Action
 ) -> Action | None:
     """Find the action whose result to evaluate the step on; None if the step does not match or still has to wait."""
-    finished_dependencies = [
-        actions_by_step[step_id]
-        for step_id in step.depends_on
-        if step_id in actions_by_step and actions_by_step[step_id].is_finished
-    ]
-    if not step.are_dependencies_met([dependency.step_id for dependency in finished_dependencies]):
+    if not step.are_dependencies_met(finished_by_step):
         return None
     if step.depends_on_mode == "any":
         return finished if _is_awaited_result(step, finished) else None
     if finished.step_id not in step.depends_on:
         return None
-    awaited = [dependency for dependency in finished_dependencies if _is_awaited_result(step, dependency)]
+    dependencies = [finished_by_step[step_id] for step_id in step.depends_on if step_id in finished_by_step]
+    awaited = [dependency for dependency in dependencies if _is_awaited_result(step, dependency)]
     return max(awaited, key=_finish_order, default=None)
 
 
@@ -167,13 +165,13 @@ def _finish_order(action: Action) -> tuple[datetime, str]:
     return action.finished_at or timezone.now(), action.id
 
 
-def _merge_contexts(actions: Iterable[Action], triggering_action: Action) -> StepContext:
-    """Merge the contexts of the finished actions in the order of finishing; the triggering action's takes precedence.
+def _merge_contexts(finished_actions: Iterable[Action], triggering_action: Action) -> StepContext:
+    """Merge the contexts of finished actions in the order of finishing; the triggering action's takes precedence.
 
     Raise `DecryptionError` if a secret of them can't be read.
     """
     merged: dict[str, str | Secret] = {}
-    others = [action for action in actions if action.is_finished and action.id != triggering_action.id]
+    others = [action for action in finished_actions if action.id != triggering_action.id]
     for action in [*sorted(others, key=_finish_order), triggering_action]:
         merged |= action.context if action.secrets is None else _decrypt_context(action)
     return merged

@@ -15,8 +15,8 @@ import hashlib
 import json
 import time
 import zlib
-from collections.abc import Collection, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Self
 
 from django.db import models
 from django.db.models.query_utils import DeferredAttribute
@@ -225,22 +225,47 @@ def load_value(value: Any) -> Any:
     return value.load() if isinstance(value, StoredDocument) else value
 
 
+class LargeValuesModel(models.Model):
+    """A model with fields of `LargeJSONField`. A row keeps their documents until the attributes are read."""
+
+    stored_documents: Mapping[str, StoredDocument] = {}
+
+    class Meta:
+        abstract = True
+
+    @classmethod
+    def from_db(cls, db: str | None, field_names: Collection[str], values: Collection[Any]) -> Self:
+        row = super().from_db(db, field_names, values)
+        documents = {name: value for name, value in row.__dict__.items() if type(value) is StoredDocument}
+        if documents:
+            row.keep_documents(documents)
+        return row
+
+    def keep_documents(self, documents: Mapping[str, StoredDocument]) -> None:
+        """Keep the documents of these attributes, which are not set."""
+        self.stored_documents = documents
+        for name in documents:
+            self.__dict__.pop(name, None)
+
+    def get_deferred_fields(self) -> set[str]:
+        """Return the fields that were not read from the database; those with a document were."""
+        return super().get_deferred_fields() - self.stored_documents.keys()
+
+
 class _LargeValueAttribute(DeferredAttribute):
-    """A model's attribute that loads large values when it is read."""
+    """A model's attribute that loads large values when it is first read. It is not called for other values."""
 
     field: Any
 
     def __get__(self, instance: Any, cls: Any = None) -> Any:
         if instance is None:
             return self
-        values, name = instance.__dict__, self.field.attname
-        value = values[name] if name in values else super().__get__(instance, cls)
-        if type(value) is StoredDocument:
-            value = values[name] = value.load()
+        name = self.field.attname
+        document = instance.stored_documents.get(name)
+        if document is None or name in instance.__dict__:
+            return super().__get__(instance, cls)
+        value = instance.__dict__[name] = document.load()
         return value
-
-    def __set__(self, instance: Any, value: Any) -> None:
-        instance.__dict__[self.field.attname] = value
 
 
 class LargeJSONField(TextJSONField):
@@ -268,9 +293,7 @@ class LargeJSONField(TextJSONField):
         return Owner(self.owner_kind, getattr(row, self.owner))
 
 
-def read_head(row: models.Model, name: str) -> Any:
+def read_head(row: LargeValuesModel, name: str) -> Any:
     """Return a field's value without loading its large parts: null is in their place, if it is not one itself."""
-    value = row.__dict__.get(name)
-    if type(value) is StoredDocument and value.head is not None:
-        return value.head
-    return getattr(row, name)
+    document = None if name in row.__dict__ else row.stored_documents.get(name)
+    return getattr(row, name) if document is None or document.head is None else document.head

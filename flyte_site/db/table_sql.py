@@ -10,7 +10,7 @@ function that writes takes one, so that its caller decides if the writes are bat
 
 import json
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from itertools import chain
 from types import TracebackType
 from typing import Any, Generic, Protocol, TypeVar
@@ -167,8 +167,12 @@ class TableSQL(Generic[M]):
         self.model = model
         self.fields = [field for field in model._meta.concrete_fields if field.attname not in excluded]
         self.table = model._meta.db_table
-        self._large_fields = [index for index, field in enumerate(self.fields) if isinstance(field, LargeJSONField)]
-        self._field_names = frozenset(field.attname for field in self.fields)
+        self._large_fields = [
+            (index, field.attname) for index, field in enumerate(self.fields) if isinstance(field, LargeJSONField)
+        ]
+        self._value_indexes = [
+            self.fields.index(field) if field in self.fields else None for field in model._meta.concrete_fields
+        ]
         self.columns = ", ".join(str(field.column) for field in self.fields)
         self._select_prefix = f"SELECT {self.columns} FROM {self.table} WHERE "  # noqa: S608
         self._insert_cache: dict[tuple[Any, ...], str] = {}
@@ -209,14 +213,20 @@ class TableSQL(Generic[M]):
             for index, convert in readers:
                 if values[index] is not None:
                     values[index] = convert(values[index])
-            for index in self._large_fields:
+            documents = {}
+            for index, name in self._large_fields:
                 text = values[index]
                 if text is None or not text.startswith(REFERENCE_MARK):
                     values[index] = text and json.loads(text)
                 else:
-                    values[index] = StoredDocument(text)
-                    values[index].loader = loader = loader or LargeValueLoader()
-            rows.append(self.model.from_db(database.alias, self._field_names, values))
+                    documents[name] = StoredDocument(text)
+                    documents[name].loader = loader = loader or LargeValueLoader()
+                    values[index] = models.DEFERRED
+            row = self.model(*[models.DEFERRED if index is None else values[index] for index in self._value_indexes])
+            row._state.adding, row._state.db = False, database.alias
+            if documents:
+                row.keep_documents(documents)  # type: ignore[attr-defined]
+            rows.append(row)
         return rows
 
     def insert(self, writes: Writes, rows: Sequence[M]) -> None:
@@ -290,30 +300,29 @@ def _bind_converter(converter: Callable[..., Any], column: Any, database: BaseDa
     return lambda value: converter(value, column, database)
 
 
-def select_pipelined(
-    first_table: TableSQL[Any],
-    first_query: tuple[str, Sequence[Any]],
-    second_table: TableSQL[Any],
-    second_query: tuple[str, Sequence[Any]],
-) -> tuple[list[Any], list[Any]]:
-    """Execute two statements in order, on PostgreSQL in one round trip, and return the rows of each."""
+Query = tuple[TableSQL[Any], str, Sequence[Any], bool]
+"""A table, a condition, its values, and True to lock the rows."""
+
+
+def select_pipelined(*queries: Query) -> list[list[Any]]:
+    """Execute SELECT statements in order, on PostgreSQL in one round trip, and return the rows of each."""
     database = connections[DEFAULT_DB_ALIAS]
     if database.vendor != "postgresql":
-        return first_table.fetch(*first_query), second_table.fetch(*second_query)
+        return [table.select(condition, *values, lock=lock) for table, condition, values, lock in queries]
     database.ensure_connection()
-    with database.connection.pipeline(), database.cursor() as first_cursor, database.cursor() as second_cursor:
-        first_cursor.execute(first_query[0], to_parameters(first_query[1], database))
-        second_cursor.execute(second_query[0], to_parameters(second_query[1], database))
-        return first_table.hydrate(first_cursor.fetchall(), database), second_table.hydrate(
-            second_cursor.fetchall(), database
-        )
+    with database.connection.pipeline(), ExitStack() as cursors:
+        results = []
+        for table, condition, values, lock in queries:
+            cursor = cursors.enter_context(database.cursor())
+            sql, _ = table.build_select(condition, lock=lock)
+            cursor.execute(sql, to_parameters(values, database))
+            results.append((table, cursor))
+        return [table.hydrate(cursor.fetchall(), database) for table, cursor in results]
 
 
 def _to_column_value(field: Any, row: models.Model, database: BaseDatabaseWrapper, writes: Writes | None) -> Any:
     """Convert the value of a row's field to a parameter of its column. Large values are written by `writes`."""
-    values, name = row.__dict__, field.attname
-    is_loaded = name in values and type(values[name]) is not StoredDocument
-    value = values[name] if is_loaded else getattr(row, name)
+    value = getattr(row, field.attname)
     if isinstance(field, TextJSONField):
         if value is None:
             return None

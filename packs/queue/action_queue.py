@@ -6,7 +6,7 @@ They know packs and actions, not flows. Callers hold the lock of the execution t
 `take`, which is one conditional UPDATE.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -28,6 +28,7 @@ log = structlog.get_logger(__name__)
 ACTION_TABLE = TableSQL(Action)
 # Without the large columns that no caller reads.
 RESULT_COLUMNS = TableSQL(Action, excluded=("input", "trigger"))
+ACTIONS_OF_EXECUTION = "correlation_id = %s ORDER BY id"
 
 
 @dataclass(frozen=True)
@@ -104,12 +105,7 @@ def list_execution_actions(correlation_id: str) -> list[Action]:
 
     The lock of the execution keeps them from changing, except that a take can claim a queued one.
     """
-    return RESULT_COLUMNS.fetch(*execution_actions_query(correlation_id))
-
-
-def execution_actions_query(correlation_id: str) -> tuple[str, Sequence[Any]]:
-    """Build the query of `list_execution_actions` and its values, for the columns of `RESULT_COLUMNS`."""
-    return RESULT_COLUMNS.build_select("correlation_id = %s ORDER BY id", correlation_id)
+    return RESULT_COLUMNS.select(ACTIONS_OF_EXECUTION, correlation_id)
 
 
 def lock_action(action_id: str, *, skip_locked: bool = False) -> Action | None:
