@@ -53,4 +53,4 @@ def process_wide(create: Callable[[*Arguments], T]) -> Callable[[*Arguments], T]
         return runtime.get_or_create(create, *args)
 
     runtime.on_reset(get.cache_clear)
-    return get
+    return get  # type: ignore[return-value]
