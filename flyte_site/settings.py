@@ -254,18 +254,29 @@ INSTALLED_APPS = [
     "audit",
 ]
 MIDDLEWARE = [
-    "flyte_site.http.middleware.request_id.RequestIdMiddleware",
-    "flyte_site.http.middleware.trusted_proxies.TrustedProxyMiddleware",
+    "flyte_site.http.middleware.RequestIdMiddleware",
+    "flyte_site.http.middleware.TrustedProxyMiddleware",
+    "flyte_site.http.middleware.MiddlewareByPath",  # which continues with one of the next two lists
+]
+FLYTE_API_MIDDLEWARE = [
+    "flyte_site.http.middleware.ApiHeadersMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "flyte_site.http.middleware.MethodMiddleware",
+    "flyte_site.http.problems.ProblemMiddleware",
+    "flyte_site.auth.middleware.AuthMiddleware",
+    "flyte_site.http.request_body.BodySizeMiddleware",
+]
+FLYTE_PAGE_MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "flyte_site.console.middleware.ContentSecurityPolicyMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django.middleware.common.CommonMiddleware",
     "flyte_site.console.error_pages.ErrorPageMiddleware",
-    "flyte_site.http.middleware.methods.MethodMiddleware",
-    "flyte_site.auth.middleware.AuthMiddleware",
+    "flyte_site.http.middleware.MethodMiddleware",
+    "flyte_site.auth.middleware.PageAuthMiddleware",
     "flyte_site.http.request_body.BodySizeMiddleware",
-    "flyte_site.console.middleware.ConsoleMiddleware",
+    "flyte_site.console.middleware.ConsoleMiddleware",  # which continues with the next list, in the console
 ]
 FLYTE_CONSOLE_MIDDLEWARE = [
     "flyte_site.console.middleware.HttpsSessionMiddleware",
@@ -336,6 +347,8 @@ SILENCED_SYSTEM_CHECKS = [
     "security.W021",  # HSTS preloading: subdomains and the parent domain can belong to others
     # These are in FLYTE_CONSOLE_MIDDLEWARE: authentication, messages, sessions, lockouts after wrong passwords, CSRF.
     *("admin.E408", "admin.E409", "admin.E410", "axes.W002", "security.W003"),
+    # These are in FLYTE_API_MIDDLEWARE and FLYTE_PAGE_MIDDLEWARE: headers for security and against frames.
+    *("security.W001", "security.W002"),
     "security.W008",  # HTTPS redirect: with TLS, the server does not serve plain HTTP
 ]
 

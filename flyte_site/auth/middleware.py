@@ -31,8 +31,6 @@ class AuthMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if is_outside_api(request.path_info):
-            return self.get_response(request)
         try:
             request.META[META_KEY] = authenticate(request)
         except (Problem, Error) as error:
@@ -42,6 +40,13 @@ class AuthMiddleware:
             refuse_body(request)
             return problem.response()
         return self.get_response(request)
+
+
+class PageAuthMiddleware(AuthMiddleware):
+    """The same for paths outside the API, except for those of the console and of static files."""
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request) if is_outside_api(request.path_info) else super().__call__(request)
 
 
 def authenticate(request: HttpRequest) -> Principal:

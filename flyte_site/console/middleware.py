@@ -8,16 +8,15 @@ from csp.middleware import CSPMiddleware
 from django.conf import settings
 from django.contrib.auth import logout
 from django.contrib.sessions.middleware import SessionMiddleware
-from django.core.handlers.exception import convert_exception_to_response
 from django.db import Error
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.middleware.csrf import CsrfViewMiddleware
-from django.utils.module_loading import import_string
 
 from flyte_site.console.error_pages import render_error_page
-from flyte_site.http.console_paths import API_PATHS, is_console_request
+from flyte_site.http.console_paths import is_console_request
 from flyte_site.http.links import get_base_url
+from flyte_site.http.middleware import DENY_ALL_POLICY, GetResponse, MiddlewareChain
 from flyte_site.http.problems import to_problem
 
 SESSION_STARTED_KEY, SESSION_USED_KEY = "began", "used"
@@ -25,25 +24,17 @@ USED_RESOLUTION_SECONDS = 60
 
 
 class ConsoleMiddleware:
-    """A second chain of middleware, FLYTE_CONSOLE_MIDDLEWARE, for requests of the console; others skip it."""
+    """A further chain of middleware, FLYTE_CONSOLE_MIDDLEWARE, for requests of the console; others skip it."""
 
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
-        self.get_response = self.get_console_response = get_response
-        self.view_hooks: list[Callable[..., HttpResponse | None]] = []
-        for path in reversed(settings.FLYTE_CONSOLE_MIDDLEWARE):
-            middleware = import_string(path)(self.get_console_response)
-            if hasattr(middleware, "process_view"):
-                self.view_hooks.insert(0, middleware.process_view)
-            self.get_console_response = convert_exception_to_response(middleware)  # type: ignore[assignment]
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+        self.console = MiddlewareChain(settings.FLYTE_CONSOLE_MIDDLEWARE, get_response)
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        return self.get_console_response(request) if is_console_request(request) else self.get_response(request)
+        return self.console.get_response(request) if is_console_request(request) else self.get_response(request)
 
     def process_view(self, request: HttpRequest, *view: Any) -> HttpResponse | None:
-        """Call the hooks of the second chain until one of them returns a response, as Django does."""
-        if not is_console_request(request):
-            return None
-        return next((response for hook in self.view_hooks if (response := hook(request, *view)) is not None), None)
+        return self.console.process_view(request, *view) if is_console_request(request) else None
 
 
 class HttpsSessionMiddleware(SessionMiddleware):
@@ -99,10 +90,6 @@ class SessionLimitMiddleware:
             session[SESSION_USED_KEY] = now
 
 
-# For responses that are not pages of the console, such as stored values, in case a browser displays them.
-DENY_ALL_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-
-
 class ContentSecurityPolicyMiddleware(CSPMiddleware):
     """The Content-Security-Policy: pages load only this server's files, other responses nothing.
 
@@ -111,7 +98,7 @@ class ContentSecurityPolicyMiddleware(CSPMiddleware):
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         is_html = response.headers.get("Content-Type", "").startswith("text/html")
-        if not is_html or API_PATHS.match(request.path):
+        if not is_html:
             response.headers.setdefault("Content-Security-Policy", DENY_ALL_POLICY)
             return response
         if is_console_request(request):

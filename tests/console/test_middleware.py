@@ -13,7 +13,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
 def find_called_middleware(path: str) -> list[str]:
     """Request a path, and return the dotted paths of the middleware that is called, in order."""
-    configured = {*settings.MIDDLEWARE, *settings.FLYTE_CONSOLE_MIDDLEWARE}
+    lists = (settings.FLYTE_API_MIDDLEWARE, settings.FLYTE_PAGE_MIDDLEWARE, settings.FLYTE_CONSOLE_MIDDLEWARE)
+    configured = {*settings.MIDDLEWARE, *(middleware for paths in lists for middleware in paths)}
     called: dict[str, None] = {}
     client = Client()
 
@@ -30,15 +31,22 @@ def find_called_middleware(path: str) -> list[str]:
     return [middleware for middleware in called if middleware in configured]
 
 
-@pytest.mark.parametrize("path", ["/v1", "/v1/packs", "/v1/unknown", "/health", "/metrics", "/swagger", "/unknown"])
+@pytest.mark.parametrize("path", ["/v1", "/v1/packs", "/v1/unknown", "/health", "/swagger-config"])
+def test_requests_of_the_api_pass_its_own_middleware_only(path: str) -> None:
+    assert find_called_middleware(path) == [*settings.MIDDLEWARE, *settings.FLYTE_API_MIDDLEWARE]
+    assert len(settings.MIDDLEWARE + settings.FLYTE_API_MIDDLEWARE) == 9
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/swagger", "/unknown"])
 def test_other_requests_skip_the_console_middleware(path: str) -> None:
-    assert find_called_middleware(path) == settings.MIDDLEWARE
-    assert len(settings.MIDDLEWARE) == 12
+    assert find_called_middleware(path) == [*settings.MIDDLEWARE, *settings.FLYTE_PAGE_MIDDLEWARE]
+    assert len(settings.FLYTE_PAGE_MIDDLEWARE) == 10
 
 
 @pytest.mark.parametrize("path", ["/admin", "/admin/", "/admin/login/", "/admin/unknown"])
-def test_console_requests_pass_both_middleware_chains(path: str) -> None:
-    assert find_called_middleware(path) == [*settings.MIDDLEWARE, *settings.FLYTE_CONSOLE_MIDDLEWARE]
+def test_console_requests_pass_the_console_middleware_too(path: str) -> None:
+    page_middleware = [*settings.MIDDLEWARE, *settings.FLYTE_PAGE_MIDDLEWARE]
+    assert find_called_middleware(path) == [*page_middleware, *settings.FLYTE_CONSOLE_MIDDLEWARE]
     assert len(settings.FLYTE_CONSOLE_MIDDLEWARE) == 6
 
 

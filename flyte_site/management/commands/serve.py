@@ -167,7 +167,7 @@ def build_gunicorn_options() -> dict[str, Any]:
         "keepalive": 75,
         "sendfile": False,  # its time limit is for a pause, and not for the whole file
         "forwarder_headers": "",  # a client's SCRIPT_NAME would change the path
-        "forwarded_allow_ips": "",  # flyte_site.http.middleware.trusted_proxies handles the headers of proxies
+        "forwarded_allow_ips": "",  # flyte_site.http.middleware handles the headers of proxies
         "worker_connections": max(settings.FLYTE_WEB_CONNECTIONS, settings.FLYTE_WEB_THREADS + 1),
         "limit_request_line": MAX_REQUEST_LINE_BYTES,
         "limit_request_field_size": settings.FLYTE_MAX_HEADER_BYTES,
