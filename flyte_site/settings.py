@@ -262,7 +262,7 @@ FLYTE_API_MIDDLEWARE = [
     "flyte_site.http.middleware.ApiHeadersMiddleware",
     "django.middleware.common.CommonMiddleware",
     "flyte_site.http.middleware.MethodMiddleware",
-    "flyte_site.http.problems.ProblemMiddleware",
+    "flyte_site.http.middleware.ProblemMiddleware",
     "flyte_site.auth.middleware.AuthMiddleware",
     "flyte_site.http.request_body.BodySizeMiddleware",
 ]

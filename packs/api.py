@@ -13,9 +13,9 @@ from rest_framework.response import Response
 from flyte_site.auth.activity_log import actor_of_caller
 from flyte_site.core import tracing
 from flyte_site.core.metrics import observe_take
-from flyte_site.http.content_types import empty_response
+from flyte_site.http.content_types import JSON_TYPE, empty_response, render_response
 from flyte_site.http.fields import problem_responses
-from flyte_site.http.negotiation import render_response
+from flyte_site.http.links import LinkBuilder
 from flyte_site.http.problems import not_found
 from flyte_site.http.request_body import parse_body, parse_content_type
 from flyte_site.http.views import (
@@ -147,10 +147,11 @@ class TakeView(RawView):
             return empty_response(204, long_poll_headers() | headers)
         log_fields = {"action": action.id, "execution": action.correlation_id, "command": action.name}
         log.info("action_taken", pack=pack.identity, **log_fields)
-        headers = long_poll_headers() | serializers.lease_headers(action, pack, self.links)
+        data, lease_headers = serializers.serialize_taken_action(action, pack, LinkBuilder(self.request))
+        headers = long_poll_headers() | lease_headers
         if action.traceparent:
             headers[tracing.TRACEPARENT_HEADER] = action.traceparent
-        return render_response(self.request, serializers.serialize_taken_action(action, pack, self.links), headers)
+        return render_response(self.request, data, headers)
 
 
 def take_and_time(pack: Pack, command_names: set[str]) -> Action | None:
@@ -178,7 +179,8 @@ def _parse_command_names(request: HttpRequest) -> set[str]:
     values = (
         [request.GET.get(parameter, "") for parameter in COMMAND_PARAMETERS] if request.META.get("QUERY_STRING") else []
     )
-    if parse_content_type(request)[0] == "application/x-www-form-urlencoded":
+    is_json = request.META.get("CONTENT_TYPE", JSON_TYPE) in (JSON_TYPE, "")
+    if not is_json and parse_content_type(request)[0] == "application/x-www-form-urlencoded":
         values += [str(request.POST.get(parameter, "")) for parameter in COMMAND_PARAMETERS]
         reject_nul("actionName", values)
     return {parameter for parameter in values if parameter}

@@ -168,32 +168,28 @@ class TakenAction(OutputSerializer):
     links = LinksField()
 
     def get_links(self, action: Action, context: OutputContext) -> list[Link]:
-        return [_build_result_link(action, context.values["pack"], context.links)]
+        url, query = _build_action_url(action, context.values["pack"], context.links)
+        return [_build_result_link(url, query, context.links)]
 
 
-def serialize_taken_action(action: Action, pack: Pack, links: LinkBuilder) -> dict[str, Any]:
-    """Return `TakenAction` data for the pack that took the action: the only response that contains its secrets."""
-    result_link = _build_result_link(action, pack, links)
-    return {"command": action.name, "input": input_with_secrets(action), "links": [result_link]}
+def serialize_taken_action(action: Action, pack: Pack, links: LinkBuilder) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return `TakenAction` data for the pack that took the action, and headers with its lease.
 
-
-def _build_result_link(action: Action, pack: Pack, links: LinkBuilder) -> Link:
-    path = _action_path(action, pack, "result")
-    return links.documented("#/actionResult", *path, query=_attempt_query(action))
-
-
-def lease_headers(action: Action, pack: Pack, links: LinkBuilder) -> dict[str, str]:
-    """Return headers with the lease of a taken action and the link to extend it (RFC 8288).
-
-    Headers, because the body has the format of the original and gets no additional fields.
+    It is the only response that contains the action's secrets. The headers have the link to extend the lease (RFC
+    8288); they are headers because the body has the format of the original and gets no additional fields.
     """
-    href = links.href(*_action_path(action, pack, "heartbeat"), query=_attempt_query(action))
-    return {"Link": f'<{href}>; rel="heartbeat"', "Flyte-Lease": str(lease_seconds(action))}
+    seconds = lease_seconds(action)
+    url, query = _build_action_url(action, pack, links)
+    command_input = action.input if action.secrets is None else input_with_secrets(action)
+    data = {"command": action.name, "input": command_input, "links": [_build_result_link(url, query, links)]}
+    return data, {"Link": f'<{url}/heartbeat{query}>; rel="heartbeat"', "Flyte-Lease": str(seconds)}
 
 
-def _action_path(action: Action, pack: Pack, resource: str) -> tuple[str, ...]:
-    return ("v1", "packs", pack.identity, "actions", action.id, resource)
+def _build_action_url(action: Action, pack: Pack, links: LinkBuilder) -> tuple[str, str]:
+    """Return the URL of the action without the resource, and the query for its attempt."""
+    url = links.href("v1", "packs", pack.identity, "actions", action.id)
+    return url, f"?attempt={action.attempt}" if action.attempt > 1 else ""
 
 
-def _attempt_query(action: Action) -> str:
-    return f"attempt={action.attempt}" if action.attempt > 1 else ""
+def _build_result_link(action_url: str, query: str, links: LinkBuilder) -> Link:
+    return {"href": f"{action_url}/result{query}", "rel": f"{links.base}/swagger#/actionResult"}

@@ -26,7 +26,7 @@ from flyte_site.http.request_body import parse_body, parse_content_type, read_bo
 EVENT_TYPE, BATCH_TYPE = "application/cloudevents+json", "application/cloudevents-batch+json"
 TYPE_PREFIX = "application/cloudevents"
 HEADER_PREFIX, META_PREFIX = "ce-", "HTTP_CE_"
-REQUIRED_ATTRIBUTES = ("specversion", "id", "source", "type")
+REQUIRED_HEADERS = frozenset(META_PREFIX + name.upper() for name in ("specversion", "id", "source", "type"))
 SPEC_VERSION = "1.0"
 MAX_BATCH_EVENTS = 100
 MAX_ATTRIBUTE_LENGTH = 2048
@@ -105,13 +105,6 @@ class CloudEvent:
         """The hash of the content, which is the same in each mode."""
         text = json.dumps([self.name, self.payload, str(self.created_at)], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
-
-
-def is_cloud_event(request: HttpRequest) -> bool:
-    """Return True if the request has one of the content types or headers of CloudEvents."""
-    if request.META.get("CONTENT_TYPE") != JSON_TYPE and parse_content_type(request)[0].startswith(TYPE_PREFIX):
-        return True
-    return any(META_PREFIX + name.upper() in request.META for name in REQUIRED_ATTRIBUTES)
 
 
 def read_cloud_events(request: HttpRequest) -> list[CloudEvent]:

@@ -2,6 +2,7 @@
 
 import hashlib
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -12,9 +13,10 @@ from flows.api import serializers
 from flows.api.cloud_events import (
     BATCH_TYPE,
     EVENT_TYPE,
+    REQUIRED_HEADERS,
+    TYPE_PREFIX,
     CloudEvent,
     CloudEventInput,
-    is_cloud_event,
     read_cloud_events,
 )
 from flows.engine.complete import complete_action
@@ -29,9 +31,9 @@ from flyte_formats.characters import has_control_characters
 from flyte_site.core.metrics import time_intake
 from flyte_site.http.byte_budget import RESULT_BUDGET
 from flyte_site.http.content_types import JSON_TYPE, YAML_TYPES, empty_response
-from flyte_site.http.fields import problem_responses
+from flyte_site.http.fields import MAX_NAME_LENGTH, problem_responses
 from flyte_site.http.problems import ErrorItem, Problem, invalid_input, not_found
-from flyte_site.http.request_body import describe_body_size, get_content_length, parse_body
+from flyte_site.http.request_body import describe_body_size, get_content_length, parse_body, parse_content_type
 from flyte_site.http.views import RawView, get_integer_parameter, integer_parameter
 from packs import registry
 from packs.models import Action, ActionState, Pack
@@ -85,8 +87,9 @@ class PostEventView(RawView):
             return accept_event(handle_cloud_events(read_cloud_events(request), pack))
         event = read_event(request, pack)
         try:
+            key = read_idempotency_key(request)
             with time_intake("event"):
-                is_new = handle_event(event, read_idempotency_key(request))
+                is_new = handle_event(event, key)
         except IdempotencyKeyReusedError:
             raise Problem(422, f"this {IDEMPOTENCY_KEY_HEADER} was already used for a different event") from None
         return accept_event(is_new)
@@ -200,8 +203,29 @@ def handle_cloud_events(cloud_events: list[CloudEvent], pack: Pack) -> bool:
     return is_any_new
 
 
+def is_cloud_event(request: HttpRequest) -> bool:
+    """Return True if the request has one of the content types or headers of CloudEvents."""
+    if request.META.get("CONTENT_TYPE") != JSON_TYPE and parse_content_type(request)[0].startswith(TYPE_PREFIX):
+        return True
+    return not REQUIRED_HEADERS.isdisjoint(request.META)
+
+
+def is_minimal_event(data: Any) -> bool:
+    """Return whether the value is an event that `EventInput` would return unchanged: a printable name and perhaps a
+    payload.
+
+    Most packs send such events; skipping the serializer saves time.
+    """
+    if type(data) is not dict or not data.keys() <= {"event", "payload"}:
+        return False
+    name = data.get("event")
+    return type(name) is str and 0 < len(name) <= MAX_NAME_LENGTH and name.isprintable()
+
+
 def read_attempt(request: HttpRequest) -> int:
     """Return the attempt that the link names; the first if it names none."""
+    if not request.META.get("QUERY_STRING"):
+        return 1
     return get_integer_parameter(request, "attempt", 1, maximum=MAX_ATTEMPT)
 
 
@@ -233,7 +257,7 @@ def read_event(request: HttpRequest, pack: Pack) -> IncomingEvent:
     """Return the event in the body, from the pack in the path."""
     now = timezone.now()
     data = parse_body(request, serializers.EVENT_TEXT_FIELDS)
-    values = data if serializers.is_minimal_event(data) else EVENT_INPUT_SERIALIZER.parse_values(data)
+    values = data if is_minimal_event(data) else EVENT_INPUT_SERIALIZER.parse_values(data)
     return IncomingEvent(
         pack=EventSource.of_pack(pack),
         name=values["event"],

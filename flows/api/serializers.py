@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from flows.api.document_serializers import StepCommandSchema, StepEventSchema
 from flows.models import Flow
-from flyte_site.http.fields import MAX_NAME_LENGTH, InputSerializer, LinkSerializer, NameField
+from flyte_site.http.fields import InputSerializer, LinkSerializer, NameField
 from flyte_site.http.links import Link
 from flyte_site.http.output import FlagField, LinksField, OutputContext, OutputSerializer, StringMapField
 from flyte_site.http.parsing import STRING
@@ -42,18 +42,6 @@ class EventInput(InputSerializer):
     event = NameField()
     payload = AnyJSONField(required=False, allow_null=True, default=None)
     createdAt = TimeField(required=False, allow_null=True, default=None)  # noqa: N815
-
-
-def is_minimal_event(data: Any) -> bool:
-    """Return whether the value is an event that `EventInput` would return unchanged: a printable name and perhaps a
-    payload.
-
-    Most packs send such events; skipping the serializer saves time.
-    """
-    if type(data) is not dict or not data.keys() <= {"event", "payload"}:
-        return False
-    name = data.get("event")
-    return type(name) is str and 0 < len(name) <= MAX_NAME_LENGTH and name.isprintable()
 
 
 class FlowSummary(OutputSerializer):

@@ -111,6 +111,7 @@ def start_execution(writes: Writes, match: FlowMatch, event: IncomingEvent, even
     action_specs = match.action_specs
     if not action_specs:
         return
+    errors = build_error_entries(match, event)
     with writes.isolate(match.mark_failed):
         match.correlation_id = new_id()
         execution_ref = ExecutionRef(match.correlation_id, match.flow_name, match.version_id)
@@ -120,7 +121,7 @@ def start_execution(writes: Writes, match: FlowMatch, event: IncomingEvent, even
             flow_name=match.flow_name,
             version_id=match.version_id,
             event_id=event_id,
-            errors=build_error_entries(match, event),
+            errors=errors,
             started_at=event.received_at,
             changed_at=event.received_at,
             replay_of=replay_of,

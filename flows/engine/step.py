@@ -16,6 +16,7 @@ from flows.definition import FALSE_VALUES, TRUE_VALUES, StepDefinition
 from flows.template import (
     MAX_QUOTED_LENGTH,
     REDACTED,
+    CompiledValue,
     RenderContext,
     Secret,
     Template,
@@ -201,9 +202,9 @@ def _evaluate_parts(candidate: StepCandidate, evaluation: RenderContext, trace: 
     trace.context = _redact(own_context, evaluation)
     _raise_first_error(evaluation)
     context = {**candidate.inherited_context, **own_context}
-    evaluation.set_step_context(context)
-    required_labels = step.event.pack_labels.render(evaluation)
-    trace.required_labels = _redact(required_labels, evaluation)
+    if own_context:
+        evaluation.set_step_context(context)
+    required_labels, trace.required_labels = _render_labels(step.event.pack_labels, evaluation)
     _raise_first_error(evaluation)
     if secret_label := _find_secret_label(required_labels):
         return _report_secret_label(step, f"{step.path}.event.packLabels.{secret_label}")
@@ -226,8 +227,7 @@ def _evaluate_parts(candidate: StepCandidate, evaluation: RenderContext, trace: 
             if not is_tracing:
                 _trace_criteria(step.criteria, trace, f"{step.path}.criteria", evaluation)
             return _report_criteria_false(step, verdict, trace)
-    command_labels = step.command.pack_labels.render(evaluation)
-    trace.command_labels = _redact(command_labels, evaluation)
+    command_labels, trace.command_labels = _render_labels(step.command.pack_labels, evaluation)
     _raise_first_error(evaluation)
     if secret_label := _find_secret_label(command_labels):
         return _report_secret_label(step, f"{step.path}.command.packLabels.{secret_label}")
@@ -252,6 +252,12 @@ def _evaluate_parts(candidate: StepCandidate, evaluation: RenderContext, trace: 
         backoff=step.command.backoff,
     )
     return StepOutcome(step.id, OutcomeKind.FIRED, action_spec=action_spec)
+
+
+def _render_labels(labels: CompiledValue, evaluation: RenderContext) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Render the labels, of which each value is a template; return them, and a copy with masked secrets."""
+    rendered: dict[str, Any] = labels.render(evaluation) if labels.templates else {}
+    return rendered, _redact(rendered, evaluation)
 
 
 def _hide_masked_values(message: str, payload: Any) -> str:

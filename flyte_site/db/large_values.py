@@ -234,8 +234,8 @@ class LargeValuesModel(models.Model):
         abstract = True
 
     @classmethod
-    def from_db(cls, db: str | None, field_names: Collection[str], values: Collection[Any]) -> Self:
-        row = super().from_db(db, field_names, values)
+    def from_db(cls, db: str | None, field_names: Collection[str], values: Collection[Any], **options: Any) -> Self:
+        row = super().from_db(db, field_names, values, **options)
         documents = {name: value for name, value in row.__dict__.items() if type(value) is StoredDocument}
         if documents:
             row.keep_documents(documents)

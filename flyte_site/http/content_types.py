@@ -3,6 +3,7 @@
 Commands import this module, so it does not import REST framework; `flyte_site.http.negotiation` does.
 """
 
+import json
 import re
 from typing import Any
 
@@ -11,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 
 JSON_TYPE = "application/json"
 HTML_TYPE = "text/html"
+BODY_CHARSET = "utf-8"
 YAML_TYPES = ("application/x-yaml", "application/yaml", "text/yaml")
 
 _CHARSET = re.compile(r";\s*charset\s*=[^;,]*", re.IGNORECASE)
@@ -58,3 +60,19 @@ def empty_response(status: int, headers: dict[str, str] | None = None) -> HttpRe
     response = HttpResponse(status=status, headers=headers)
     del response["Content-Type"]
     return response
+
+
+def render_body(data: Any, media_type: str) -> bytes:
+    """Convert data to a body of a media type from `get_preferred_type`: compact JSON, or YAML with the same keys."""
+    if data is None:
+        return b""
+    text = to_yaml(data) if media_type in YAML_TYPES else json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return text.encode()
+
+
+def render_response(request: HttpRequest, data: Any, headers: dict[str, str] | None = None) -> HttpResponse:
+    """Build a response with a body in the media type that the caller prefers."""
+    media_type = get_preferred_type(request.META.get("HTTP_ACCEPT", "*/*"))
+    return HttpResponse(
+        render_body(data, media_type), content_type=f"{media_type}; charset={BODY_CHARSET}", headers=headers
+    )

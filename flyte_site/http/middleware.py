@@ -20,7 +20,7 @@ from django.utils.module_loading import import_string
 from flyte_site.core import request_ids, tracing
 from flyte_site.http.console_paths import API_PATHS, CONSOLE_PREFIX
 from flyte_site.http.content_types import empty_response
-from flyte_site.http.problems import Problem
+from flyte_site.http.problems import Problem, respond_to_exception
 
 REQUEST_ID_HEADER = "X-Request-ID"
 REQUEST_ID_META_KEY, TRACEPARENT_META_KEY = (
@@ -184,6 +184,24 @@ class MethodMiddleware:
             allow = ALLOW_ANY if request.method == "TRACE" else ""
             return Problem(405, f"method {request.method} is not allowed", headers={"Allow": allow}).response()
         return self.get_response(request)
+
+
+class ProblemMiddleware:
+    """Middleware that converts all other errors to the same form: unknown paths, errors outside views, and defects."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        is_problem = response.headers.get("Content-Type", "").startswith("application/problem+json")
+        if response.status_code < 400 or is_problem or response.streaming:
+            return response
+        headers = {name: value for name, value in response.items() if name != "Content-Type"}
+        return Problem(response.status_code, headers=headers).response()
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse:
+        return respond_to_exception(request, error)
 
 
 def _find_allowed_methods(path: str) -> str:

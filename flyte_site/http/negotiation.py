@@ -1,16 +1,14 @@
 """Content negotiation: renderers and parsers of REST framework for JSON and YAML."""
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
-from flyte_site.http.content_types import JSON_TYPE, YAML_TYPES, get_preferred_type, to_yaml
+from flyte_site.http.content_types import JSON_TYPE, YAML_TYPES, get_preferred_type, render_body
 
 
 class JSONRenderer(BaseRenderer):
@@ -21,7 +19,7 @@ class JSONRenderer(BaseRenderer):
     def render(
         self, data: Any, accepted_media_type: str | None = None, renderer_context: Mapping[str, Any] | None = None
     ) -> bytes:
-        return b"" if data is None else json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
+        return render_body(data, self.media_type)
 
 
 class YAMLRenderer(BaseRenderer):
@@ -32,7 +30,7 @@ class YAMLRenderer(BaseRenderer):
     def render(
         self, data: Any, accepted_media_type: str | None = None, renderer_context: Mapping[str, Any] | None = None
     ) -> bytes:
-        return b"" if data is None else to_yaml(data).encode()
+        return render_body(data, self.media_type)
 
 
 class JSONBodyParser(BaseParser):
@@ -54,23 +52,10 @@ class ContentNegotiation(BaseContentNegotiation):
         self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
     ) -> tuple[BaseRenderer, str]:
         media_type = get_preferred_type(request.headers.get("Accept", "*/*"))
-        renderer_class = get_renderer_class(media_type)
+        renderer_class = YAMLRenderer if media_type in YAML_TYPES else JSONRenderer
         renderer = next(renderer for renderer in renderers if isinstance(renderer, renderer_class))
         renderer.media_type = media_type
         return renderer, media_type
 
     def select_parser(self, request: Request, parsers: Iterable[Any]) -> Any:
         return None  # flyte_site.http.request_body parses bodies
-
-
-def get_renderer_class(media_type: str) -> type[JSONRenderer] | type[YAMLRenderer]:
-    """Return the renderer of a media type from `get_preferred_type`."""
-    return YAMLRenderer if media_type in YAML_TYPES else JSONRenderer
-
-
-def render_response(request: HttpRequest, data: Any, headers: dict[str, str] | None = None) -> HttpResponse:
-    """Build a response with a body in the media type that the caller prefers."""
-    media_type = get_preferred_type(request.META.get("HTTP_ACCEPT", "*/*"))
-    renderer_class = get_renderer_class(media_type)
-    content_type = f"{media_type}; charset={renderer_class.charset}"
-    return HttpResponse(renderer_class().render(data), content_type=content_type, headers=headers)

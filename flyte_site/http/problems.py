@@ -1,6 +1,5 @@
 """One shape for every error: RFC 9457 `application/problem+json`."""
 
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, NotRequired, TypedDict
 
@@ -106,23 +105,10 @@ def to_problem(error: Exception) -> Problem | None:
     return None
 
 
-class ProblemMiddleware:
-    """Middleware that converts all other errors to the same form: unknown paths, errors outside views, and defects."""
-
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        response = self.get_response(request)
-        is_problem = response.headers.get("Content-Type", "").startswith("application/problem+json")
-        if response.status_code < 400 or is_problem or response.streaming:
-            return response
-        headers = {name: value for name, value in response.items() if name != "Content-Type"}
-        return Problem(response.status_code, headers=headers).response()
-
-    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse:
-        problem = to_problem(error)
-        if problem is None:
-            log.exception("request_failed", method=request.method, path=request.path)
-            problem = Problem(500, internal_error_detail())
-        return problem.response()
+def respond_to_exception(request: HttpRequest, error: Exception) -> HttpResponse:
+    """Build the response for an exception of a view, and log it if it is a defect."""
+    problem = to_problem(error)
+    if problem is None:
+        log.exception("request_failed", method=request.method, path=request.path)
+        problem = Problem(500, internal_error_detail())
+    return problem.response()

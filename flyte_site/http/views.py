@@ -81,7 +81,7 @@ class APIView(FrameworkView):
 class RawView(APIView):
     """A view for the frequent requests of packs, which skips the parts of DRF that they don't need.
 
-    Its methods receive Django's request and return a response of `flyte_site.http.negotiation.render_response`.
+    Its methods receive Django's request and return a response of `flyte_site.http.content_types.render_response`.
     """
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:

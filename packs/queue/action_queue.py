@@ -61,9 +61,9 @@ class ExecutionRef:
 def enqueue(writes: Writes, execution: ExecutionRef, specs: Iterable[ActionSpec], now: datetime) -> list[Action]:
     """Queue an action for each spec, in their order."""
     actions = [build_action(execution, spec, now) for spec in specs]
+    count_transitions(writes, [action.pack_name for action in actions], ActionState.NEW)
     ACTION_TABLE.insert(writes, actions)
     notify(writes, actions)
-    count_transitions(writes, [action.pack_name for action in actions], ActionState.NEW)
     return actions
 
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache, partial
 from itertools import chain, combinations
 from typing import Any
 
@@ -21,10 +22,11 @@ from django.utils import timezone
 from flyte_site.core import request_ids, tracing
 from flyte_site.core.clock import database_clock
 from flyte_site.core.ids import min_id_at
+from flyte_site.core.metrics import count_actions
 from flyte_site.core.runtime import process_wide
-from flyte_site.db.table_sql import DirectWrites, TableSQL, to_parameters
+from flyte_site.db.table_sql import TableSQL, to_parameters
 from packs.models import Action, ActionState, Pack, build_labels_key
-from packs.queue.action_queue import ACTION_TABLE, build_state_entry, count_transitions
+from packs.queue.action_queue import ACTION_TABLE, build_state_entry
 from packs.queue.action_secrets import unreadable_reason
 from packs.queue.index_scans import QUEUED_KEYS
 from packs.queue.leases import compute_lease_expiry
@@ -37,6 +39,7 @@ TAKE_COLUMNS = TableSQL(Action, excluded=("context", "trigger", "attempt_log", "
 CANDIDATES_PER_LABELS = 3
 # A pack with more labels can serve too many sets of them; then the sets that queued actions require are looked up.
 MAX_LABELS_TO_COMBINE = 5
+MAX_CACHED_LABELS = 1024
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # A commit can make an action visible this much later than its `ready_at`, after younger ones were taken.
 WATERMARK_OVERLAP = timedelta(seconds=10)
@@ -142,10 +145,10 @@ def take(pack: Pack, command_names: Iterable[str] = ()) -> Action | None:
     claim = _claim_skip_locked if connection.features.has_select_for_update_skip_locked else _claim_in_transaction
     uses_watermarks = connection.vendor == "postgresql" and not names
     while action := claim(pack, names):
-        count_transitions(DirectWrites(), [action.pack_name], ActionState.PENDING)
+        transaction.on_commit(partial(count_actions, [action.pack_name], ActionState.PENDING.value), robust=True)
         if uses_watermarks:
             scan_watermarks().record_take(action)
-        if not _fail_if_unreadable(action):
+        if action.secrets is None or not _fail_if_unreadable(action):
             _continue_trace(action)
             return action
     if uses_watermarks:
@@ -273,6 +276,11 @@ def matching_labels_keys(pack: Pack) -> list[str]:
     """List the labels keys of the actions that the pack can take: all possible ones, or only those in the queue."""
     if len(pack.labels) > MAX_LABELS_TO_COMBINE:
         return [key for _, key in QUEUED_KEYS.fetch(first_values=[pack.name]) if pack.has_labels(json.loads(key))]
-    items = sorted(pack.labels.items())
-    subsets = chain.from_iterable(combinations(items, size) for size in range(len(items) + 1))
+    return _combine_labels(tuple(sorted(pack.labels.items())))
+
+
+@lru_cache(maxsize=MAX_CACHED_LABELS)
+def _combine_labels(labels: Sequence[tuple[str, str]]) -> list[str]:
+    """List the labels keys of all sets of these labels."""
+    subsets = chain.from_iterable(combinations(labels, size) for size in range(len(labels) + 1))
     return [build_labels_key(dict(subset)) for subset in subsets]
