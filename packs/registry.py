@@ -12,7 +12,7 @@ from django.utils import timezone
 from flyte_site.auth.activity_log import Actor, log_activity
 from flyte_site.auth.principals import HasMeta, Principal, get_principal
 from flyte_site.db.conflicts import retry_conflicts
-from flyte_site.db.table_sql import TableSQL
+from flyte_site.db.table_sql import Query, TableSQL, select_pipelined
 from flyte_site.http.problems import Problem, not_found
 from packs.models import Pack, build_pack_id
 
@@ -87,12 +87,20 @@ def authorize_as_pack(request: HasMeta, name: str, labels: Mapping[str, str]) ->
 
 def authenticate_pack(identity: str, request: HasMeta) -> Pack:
     """Return the pack that the request acts as, and mark it as seen. Raise `Problem` 403, 404, 409."""
-    pack = _get_pack(PACK_AUTH_COLUMNS, identity)
+    return authenticate_pack_and_read(identity, request)[0]
+
+
+def authenticate_pack_and_read(identity: str, request: HasMeta, *queries: Query) -> tuple[Pack, list[list[Any]]]:
+    """Do the same, with further reads in the same round trip, and return their rows."""
+    packs, *rows = select_pipelined(PACK_AUTH_COLUMNS.query("identity = %s", identity), *queries)
+    if not packs:
+        raise not_found(f"pack {identity!r}")
+    pack: Pack = packs[0]
     authorize_as_pack(request, pack.name, pack.labels)
     if pack.hosted:
         raise hosted_pack_error(identity)
     mark_seen(pack)
-    return pack
+    return pack, rows
 
 
 def mark_seen(pack: Pack) -> None:
@@ -106,11 +114,7 @@ def mark_seen(pack: Pack) -> None:
 
 def find_pack(identity: str) -> Pack:
     """Return the pack with this id. Raise `Problem` 404."""
-    return _get_pack(PACK_TABLE, identity)
-
-
-def _get_pack(table: TableSQL[Pack], identity: str) -> Pack:
-    pack = table.select_first("identity = %s", identity)
+    pack = PACK_TABLE.select_first("identity = %s", identity)
     if pack is None:
         raise not_found(f"pack {identity!r}")
     return pack

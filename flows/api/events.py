@@ -1,6 +1,7 @@
 """API for packs: events, results of actions, and heartbeats."""
 
 import hashlib
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -19,13 +20,14 @@ from flows.api.cloud_events import (
     CloudEventInput,
     read_cloud_events,
 )
-from flows.engine.complete import complete_action
+from flows.engine.complete import complete_found_action
 from flows.engine.handle_event import (
     MAX_IDEMPOTENCY_KEY_LENGTH,
     IdempotencyKey,
     IdempotencyKeyReusedError,
     handle_event,
 )
+from flows.engine.matching import subscribed_flows_query
 from flows.engine.step import EventSource, IncomingEvent
 from flyte_formats.characters import has_control_characters
 from flyte_site.core.metrics import time_intake
@@ -37,6 +39,7 @@ from flyte_site.http.request_body import describe_body_size, get_content_length,
 from flyte_site.http.views import RawView, get_integer_parameter, integer_parameter
 from packs import registry
 from packs.models import Action, ActionState, Pack
+from packs.queue import action_queue
 from packs.queue.leases import extend_lease
 from packs.queue.results import FATAL_EVENT, ResultStatus
 
@@ -82,14 +85,20 @@ class PostEventView(RawView):
 
         The event can also be a CloudEvent, in structured, binary or batched mode.
         """
-        pack = registry.authenticate_pack(pack_id, request)
         if is_cloud_event(request):
+            pack = registry.authenticate_pack(pack_id, request)
             return accept_event(handle_cloud_events(read_cloud_events(request), pack))
-        event = read_event(request, pack)
         try:
-            key = read_idempotency_key(request)
+            values = read_event_values(request)
+        except Problem:
+            registry.authenticate_pack(pack_id, request)  # whose errors take precedence
+            raise
+        query = subscribed_flows_query(pack_id, values["event"])
+        pack, (flows,) = registry.authenticate_pack_and_read(pack_id, request, query)
+        event, key = build_event(values, pack), read_idempotency_key(request)
+        try:
             with time_intake("event"):
-                is_new = handle_event(event, key)
+                is_new = handle_event(event, key, flows)
         except IdempotencyKeyReusedError:
             raise Problem(422, f"this {IDEMPOTENCY_KEY_HEADER} was already used for a different event") from None
         return accept_event(is_new)
@@ -112,14 +121,16 @@ class PostResultView(RawView):
         Posting the same result again has no effect. A different result, or one of a finished attempt, returns 409. A
         result that is too large ends the attempt with FATAL and returns 413.
         """
-        pack = registry.authenticate_pack(pack_id, request)
+        query = action_queue.action_query(action_id)
+        pack, (actions,) = registry.authenticate_pack_and_read(pack_id, request, query)
+        action: Action | None = next(iter(actions), None)
         attempt, size = read_attempt(request), get_content_length(request)
         if size > settings.FLYTE_MAX_RESULT_BYTES:
             event = build_too_large_event(pack, describe_body_size(request))
-            post_result(action_id, pack, event, attempt)
+            post_result(action_id, action, pack, event, attempt)
             raise Problem(413, f"{event.payload['message']}; the attempt ended with FATAL")
         with reserve_result_bytes(size):
-            post_result(action_id, pack, read_event(request, pack), attempt)
+            post_result(action_id, action, pack, build_event(read_event_values(request), pack), attempt)
         return empty_response(202)
 
 
@@ -149,10 +160,10 @@ def accept_event(is_new: bool) -> HttpResponse:
     return empty_response(202, None if is_new else {REPEATED_HEADER: "true"})
 
 
-def post_result(action_id: str, pack: Pack, event: IncomingEvent, attempt: int) -> None:
+def post_result(action_id: str, action: Action | None, pack: Pack, event: IncomingEvent, attempt: int) -> None:
     """Complete the action with its result. Raises `Problem` 404 or 409."""
     with time_intake("result"):
-        status = complete_action(action_id, pack, event, attempt)
+        status = complete_found_action(action, pack, event, attempt) if action else None
     if status is None:
         raise not_found(f"action {action_id!r}")
     if status is ResultStatus.REJECTED:
@@ -253,11 +264,16 @@ def _decode_header(value: str) -> str:
         return value
 
 
-def read_event(request: HttpRequest, pack: Pack) -> IncomingEvent:
-    """Return the event in the body, from the pack in the path."""
-    now = timezone.now()
+def read_event_values(request: HttpRequest) -> Mapping[str, Any]:
+    """Return the fields of the event in the body. Raises `Problem` 400."""
     data = parse_body(request, serializers.EVENT_TEXT_FIELDS)
-    values = data if is_minimal_event(data) else EVENT_INPUT_SERIALIZER.parse_values(data)
+    values: Mapping[str, Any] = data if is_minimal_event(data) else EVENT_INPUT_SERIALIZER.parse_values(data)
+    return values
+
+
+def build_event(values: Mapping[str, Any], pack: Pack) -> IncomingEvent:
+    """Build the event of these fields, from the pack in the path."""
+    now = timezone.now()
     return IncomingEvent(
         pack=EventSource.of_pack(pack),
         name=values["event"],

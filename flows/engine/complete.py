@@ -44,14 +44,20 @@ class Completion:
 def complete_action(action_id: str, pack: Pack, event: IncomingEvent, attempt: int = 1) -> ResultStatus | None:
     """Finish an action with a result, continue its execution, and start the flows that subscribe to it, or do nothing.
 
-    `attempt` is the number of the take that the result belongs to. Return None if the action does not exist. On return
-    all effects are committed. Secrets of the action that the result repeats are masked before anything is stored.
+    Return None if the action does not exist; otherwise see `complete_found_action`.
     """
     action = action_queue.find_action(action_id)
-    if action is None:
-        return None
+    return None if action is None else complete_found_action(action, pack, event, attempt)
+
+
+def complete_found_action(action: Action, pack: Pack, event: IncomingEvent, attempt: int) -> ResultStatus | None:
+    """Finish an action that was read without a lock; it is read again after the lock.
+
+    `attempt` is the number of the take that the result belongs to. Return None if the action was deleted. On return all
+    effects are committed. Secrets of the action that the result repeats are masked before anything is stored.
+    """
     request_ids.resume(action.request_id)
-    fields = {"pack": pack.identity, "event": event.name, "action": action_id, "execution": action.correlation_id}
+    fields = {"pack": pack.identity, "event": event.name, "action": action.id, "execution": action.correlation_id}
     with tracing.start_span("result", action.traceparent, request_id=action.request_id, **fields):
         return _complete_action(action, pack, redact_result(action, event), attempt)
 
@@ -131,8 +137,8 @@ def _expire_lease(action: Action) -> ResultStatus | None:
 def _lock_execution_and_actions(correlation_id: str) -> tuple[Execution | None, list[Action]]:
     """Lock the execution's row, and read its actions after that."""
     executions, actions = select_pipelined(
-        (EXECUTION_TABLE, "id = %s", [correlation_id], True),
-        (action_queue.RESULT_COLUMNS, action_queue.ACTIONS_OF_EXECUTION, [correlation_id], False),
+        EXECUTION_TABLE.query("id = %s", correlation_id, lock=True),
+        action_queue.RESULT_COLUMNS.query(action_queue.ACTIONS_OF_EXECUTION, correlation_id),
     )
     return next(iter(executions), None), actions
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from flows.definition import read_outline
 from flows.engine.handle_event import count_matches, start_executions
-from flows.engine.matching import match_flows
+from flows.engine.matching import find_subscribed_flows, match_flows
 from flows.engine.step import IncomingEvent
 from flows.models import Execution, ExecutionState, Flow
 from flyte_site.core import metrics
@@ -101,7 +101,7 @@ def replay_event(correlation_id: str, *, all_flows: bool = False) -> list[str]:
         raise ExecutionNotFoundError(f"execution {correlation_id!r} not found")
     event = _load_triggering_event(execution)
     flows = Flow.objects.all() if all_flows else Flow.objects.filter(name=execution.flow_name)
-    matches = match_flows(event, flows)
+    matches = match_flows(event, find_subscribed_flows(event, flows))
     if not matches:
         problem = "no enabled flow" if all_flows else "the flow was deleted, is disabled, or no longer"
         raise InvalidExecutionStateError(f"{problem} subscribes to the event that started the execution")

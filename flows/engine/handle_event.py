@@ -10,7 +10,7 @@ import structlog
 from django.db import transaction
 
 from flows.engine import event_history
-from flows.engine.matching import FlowMatch, match_flows
+from flows.engine.matching import FlowMatch, SubscribedFlows, match_flows
 from flows.engine.step import IncomingEvent, OutcomeKind
 from flows.models import Execution, ReceivedKey
 from flyte_site.core import metrics, request_ids, tracing
@@ -49,14 +49,14 @@ class IdempotencyKey:
     digest: str
 
 
-def handle_event(event: IncomingEvent, key: IdempotencyKey | None = None) -> bool:
-    """Start every flow that subscribes to the event. On return all effects are committed.
+def handle_event(event: IncomingEvent, key: IdempotencyKey | None = None, flows: SubscribedFlows | None = None) -> bool:
+    """Start every flow that subscribes to the event (`flows`, if they are read). On return all effects are committed.
 
     With a key, an event that was already received starts nothing; then return False. Raise `IdempotencyKeyReusedError`
     if the key was used for a different event.
     """
     with tracing.start_span("event", pack=event.pack.identity, event=event.name, request_id=request_ids.current()):
-        matches = match_flows(event)
+        matches = match_flows(event, flows)
 
         def write(writes: Writes) -> bool:
             if key and not _claim_key(event, key):

@@ -21,7 +21,7 @@ from flows.models import Flow, FlowVersion
 from flows.template import Secret, make_secret, mark_stored_text
 from flyte_site.core.encryption import DecryptionError
 from flyte_site.db.large_values import read_head
-from flyte_site.db.table_sql import DATABASE_UNAVAILABLE
+from flyte_site.db.table_sql import DATABASE_UNAVAILABLE, Query
 from packs.models import FINISHED_STATES, Action
 from packs.queue import action_secrets
 from packs.queue.action_queue import ActionSpec
@@ -30,9 +30,14 @@ log = structlog.get_logger(__name__)
 
 MAX_CACHED_DEFINITIONS = 2048
 
-_LISTENING_FLOWS_SQL = """SELECT flow.name, flow.version_id FROM flows_listener listener
+_SUBSCRIBED_FLOWS_SQL = """SELECT flow.name, flow.version_id FROM flows_listener listener
     JOIN flows_flow flow ON flow.id = listener.flow_id
-    WHERE listener.pack_name = %s AND listener.event_name = %s AND flow.enabled ORDER BY flow.id"""
+    WHERE listener.pack_name = {pack_name} AND listener.event_name = %s AND flow.enabled ORDER BY flow.id"""
+_FLOWS_BY_PACK_SQL = _SUBSCRIBED_FLOWS_SQL.format(pack_name="%s")
+_FLOWS_BY_IDENTITY_SQL = _SUBSCRIBED_FLOWS_SQL.format(pack_name="(SELECT name FROM packs_pack WHERE identity = %s)")
+
+SubscribedFlows = list[tuple[str, str]]
+"""The name and version of each enabled flow that subscribes to an event, in the order of the flows."""
 
 
 @dataclass
@@ -74,9 +79,18 @@ def read_datastore(key: str) -> object:
     return make_secret(value) if stored_value.is_secret else value
 
 
-def match_flows(event: IncomingEvent, candidate_flows: QuerySet[Flow] | None = None) -> list[FlowMatch]:
-    """Evaluate the trigger steps of all enabled flows that subscribe to the event; a failure affects one flow only."""
-    matches = [FlowMatch(name, version_id) for name, version_id in _find_subscribed_flows(event, candidate_flows)]
+def subscribed_flows_query(pack_identity: str, event_name: str) -> Query:
+    """Build the query for the flows that subscribe to an event, for a read together with others."""
+    return Query(_FLOWS_BY_IDENTITY_SQL, [pack_identity, event_name])
+
+
+def match_flows(event: IncomingEvent, flows: SubscribedFlows | None = None) -> list[FlowMatch]:
+    """Evaluate the trigger steps of the flows that subscribe to the event; a failure affects only its own flow.
+
+    `flows`: those flows, if the caller has read them already.
+    """
+    subscribed_flows = find_subscribed_flows(event) if flows is None else flows
+    matches = [FlowMatch(name, version_id) for name, version_id in subscribed_flows]
     for match in matches:
         try:
             candidates = trigger_candidates(load_definition(match.version_id), event)
@@ -88,12 +102,12 @@ def match_flows(event: IncomingEvent, candidate_flows: QuerySet[Flow] | None = N
     return matches
 
 
-def _find_subscribed_flows(event: IncomingEvent, candidate_flows: QuerySet[Flow] | None) -> list[tuple[str, str]]:
-    """Find the name and version of each flow that subscribes to the event, by an index."""
+def find_subscribed_flows(event: IncomingEvent, candidate_flows: QuerySet[Flow] | None = None) -> SubscribedFlows:
+    """Find the flows that subscribe to the event, by an index; if there are candidates, only among them."""
     if candidate_flows is None:
         with connection.cursor() as cursor:
-            cursor.execute(_LISTENING_FLOWS_SQL, [event.pack.name, event.name])
-            rows: list[tuple[str, str]] = cursor.fetchall()
+            cursor.execute(_FLOWS_BY_PACK_SQL, [event.pack.name, event.name])
+            rows: SubscribedFlows = cursor.fetchall()
             return rows
     subscribed = {"subscriptions__pack_name": event.pack.name, "subscriptions__event_name": event.name}
     flows = candidate_flows.filter(enabled=True, **subscribed)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from itertools import chain
 from types import TracebackType
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -157,6 +157,14 @@ class WriteBatch(_DocumentEncoder):
             cursor.execute(f"WITH {parts} {final}" if leading else final, values)
 
 
+class Query(NamedTuple):
+    """A SELECT statement, its values, and the function that builds rows from its records; None for plain records."""
+
+    sql: str
+    values: Sequence[Any]
+    build_rows: Callable[[Sequence[Any], BaseDatabaseWrapper], list[Any]] | None = None
+
+
 class TableSQL(Generic[M]):
     """SQL for the table of one model. Conditions are SQL on its columns, with `%s` for each value.
 
@@ -185,17 +193,17 @@ class TableSQL(Generic[M]):
         With `lock`, lock them until the end of the transaction, on databases that lock rows. With `skip_locked` too,
         leave out the rows that another transaction has locked.
         """
-        return self.fetch(*self.build_select(condition, *values, lock=lock, skip_locked=skip_locked))
+        query = self.query(condition, *values, lock=lock, skip_locked=skip_locked)
+        return self.fetch(query.sql, query.values)
 
     def select_first(self, condition: str, *values: Any, lock: bool = False, skip_locked: bool = False) -> M | None:
         """Select the first matching row, or None."""
         return next(iter(self.select(condition, *values, lock=lock, skip_locked=skip_locked)), None)
 
-    def build_select(
-        self, condition: str, *values: Any, lock: bool = False, skip_locked: bool = False
-    ) -> tuple[str, Sequence[Any]]:
-        """Build the statement of `select`, and its values."""
-        return self._select_prefix + condition + (_lock_clause(skip_locked) if lock else ""), values
+    def query(self, condition: str, *values: Any, lock: bool = False, skip_locked: bool = False) -> Query:
+        """Build the statement of `select`."""
+        sql = self._select_prefix + condition + (_lock_clause(skip_locked) if lock else "")
+        return Query(sql, values, self.hydrate)
 
     def fetch(self, sql: str, values: Sequence[Any]) -> list[M]:
         """Execute a statement that returns `columns` in their order, and build its rows."""
@@ -300,24 +308,19 @@ def _bind_converter(converter: Callable[..., Any], column: Any, database: BaseDa
     return lambda value: converter(value, column, database)
 
 
-Query = tuple[TableSQL[Any], str, Sequence[Any], bool]
-"""A table, a condition, its values, and True to lock the rows."""
-
-
 def select_pipelined(*queries: Query) -> list[list[Any]]:
     """Execute SELECT statements in order, on PostgreSQL in one round trip, and return the rows of each."""
     database = connections[DEFAULT_DB_ALIAS]
-    if database.vendor != "postgresql":
-        return [table.select(condition, *values, lock=lock) for table, condition, values, lock in queries]
-    database.ensure_connection()
-    with database.connection.pipeline(), ExitStack() as cursors:
-        results = []
-        for table, condition, values, lock in queries:
+    if database.vendor == "postgresql":
+        database.close_if_health_check_failed()
+        database.ensure_connection()
+    with database.connection.pipeline() if database.vendor == "postgresql" else nullcontext(), ExitStack() as cursors:
+        executed = []
+        for query in queries:
             cursor = cursors.enter_context(database.cursor())
-            sql, _ = table.build_select(condition, lock=lock)
-            cursor.execute(sql, to_parameters(values, database))
-            results.append((table, cursor))
-        return [table.hydrate(cursor.fetchall(), database) for table, cursor in results]
+            cursor.execute(query.sql, to_parameters(query.values, database))
+            executed.append((cursor, query.build_rows))
+        return [build(rows, database) if build else rows for rows, build in [(c.fetchall(), b) for c, b in executed]]
 
 
 def _to_column_value(field: Any, row: models.Model, database: BaseDatabaseWrapper, writes: Writes | None) -> Any:

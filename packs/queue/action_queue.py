@@ -18,7 +18,7 @@ from flyte_site.core import request_ids, tracing
 from flyte_site.core.ids import new_id
 from flyte_site.core.metrics import count_actions
 from flyte_site.core.timestamps import format_rfc3339
-from flyte_site.db.table_sql import DirectWrites, TableSQL, Writes
+from flyte_site.db.table_sql import DirectWrites, Query, TableSQL, Writes
 from packs.models import Action, ActionState, build_labels_key
 from packs.queue.action_secrets import ActionSecrets, encrypt_secrets
 from packs.queue.long_poll import notify
@@ -28,6 +28,7 @@ log = structlog.get_logger(__name__)
 ACTION_TABLE = TableSQL(Action)
 # Without the large columns that no caller reads.
 RESULT_COLUMNS = TableSQL(Action, excluded=("input", "trigger"))
+ACTION_BY_ID = "id = %s"
 ACTIONS_OF_EXECUTION = "correlation_id = %s ORDER BY id"
 
 
@@ -97,7 +98,12 @@ def build_action(execution: ExecutionRef, spec: ActionSpec, now: datetime) -> Ac
 
 def find_action(action_id: str) -> Action | None:
     """Read an action without locking it; None if it does not exist."""
-    return RESULT_COLUMNS.select_first("id = %s", action_id)
+    return RESULT_COLUMNS.select_first(ACTION_BY_ID, action_id)
+
+
+def action_query(action_id: str) -> Query:
+    """Build the query of `find_action`, for a read together with others."""
+    return RESULT_COLUMNS.query(ACTION_BY_ID, action_id)
 
 
 def list_execution_actions(correlation_id: str) -> list[Action]:

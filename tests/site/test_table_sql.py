@@ -143,7 +143,7 @@ def test_pipelined_reads_return_what_separate_reads_return(lock: bool) -> None:
     PACKS.insert(DirectWrites(), [pack("One"), pack("Two")])
     Item.objects.create(key="k", value=b"v", content_type="text/plain")
     packs, items = select_pipelined(
-        (PACKS, "identity > %s ORDER BY identity", ["N"], lock), (ITEMS, "key = %s", ["k"], False)
+        PACKS.query("identity > %s ORDER BY identity", "N", lock=lock), ITEMS.query("key = %s", "k")
     )
     assert [pack.identity for pack in packs] == ["One", "Two"]
     assert [bytes(item.value) for item in items] == [b"v"]
@@ -153,5 +153,5 @@ def test_pipelined_reads_return_what_separate_reads_return(lock: bool) -> None:
 def test_an_error_in_either_pipelined_read_is_raised() -> None:
     for first, second in (("no_such_column = %s", "key = %s"), ("identity = %s", "no_such_column = %s")):
         with pytest.raises(Exception, match="no_such_column"), transaction.atomic():
-            select_pipelined((PACKS, first, ["x"], False), (ITEMS, second, ["x"], False))
+            select_pipelined(PACKS.query(first, "x"), ITEMS.query(second, "x"))
     assert not Pack.objects.exists()
