@@ -21,11 +21,11 @@ from audit.search.executions import (
 from audit.search.keyset_page import KeysetCursor, KeysetPage
 from flows.models import Event, ExecutionState
 from flyte_site.core.ids import is_id
-from flyte_site.http.fields import problem_responses
-from flyte_site.http.links import Link, LinkBuilder
+from flyte_site.http.input.fields import problem_responses
+from flyte_site.http.output.links import Link, LinkBuilder
+from flyte_site.http.output.warning_header import format_warning_header
 from flyte_site.http.problems import invalid_input, not_found
 from flyte_site.http.views import APIView, get_integer_parameter, integer_parameter
-from flyte_site.http.warning_header import format_warning_header
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 500

@@ -16,7 +16,7 @@ from rest_framework.request import Request
 
 from audit.stats import MAX_PACK_NAMES, PackLoad, measure_pack_loads
 from flows.models import Execution, ExecutionState
-from flyte_site.core.metrics import collect
+from flyte_site.core.observability.metrics import collect
 from flyte_site.db.postgresql.plans import index_order
 from flyte_site.http.views import APIView
 from flyte_site.models import JobRun

@@ -9,9 +9,9 @@ from rest_framework import serializers
 from flows.api.document_serializers import StepSchema
 from flows.definition import read_outline
 from flows.models import Event, Execution, ExecutionState
-from flyte_site.http.fields import LinkSerializer
-from flyte_site.http.links import Link
-from flyte_site.http.output import (
+from flyte_site.http.input.fields import LinkSerializer
+from flyte_site.http.output.links import Link
+from flyte_site.http.output.serializers import (
     CountField,
     FlagField,
     LinksField,

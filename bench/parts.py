@@ -23,7 +23,7 @@ from flows.definition import parse_flow, store
 from flows.engine.complete import complete_action
 from flows.engine.handle_event import handle_event
 from flows.engine.step import EventSource, IncomingEvent
-from flyte_site.core.metrics import use_shared_directory
+from flyte_site.core.observability.metrics import use_shared_directory
 from flyte_site.wsgi import application
 from packs import registry
 from packs.models import Pack

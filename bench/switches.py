@@ -17,7 +17,7 @@ from bench.flows import FLOW_DOCUMENT
 from bench.in_process import print_row
 from bench.parts import CPUClock, run_engine, run_over_wsgi
 from flows.definition import parse_flow, store
-from flyte_site.core.metrics import use_shared_directory
+from flyte_site.core.observability.metrics import use_shared_directory
 from packs import registry
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -19,7 +19,7 @@ from datastore.models import Item
 from datastore.value_checks import is_json_of_other_type
 from flyte_site.auth.activity_log import actor_of_user
 from flyte_site.console.model_admin import ConsoleModelAdmin
-from flyte_site.core.redaction import MASK
+from flyte_site.core.secrets.redaction import MASK
 from flyte_site.templatetags.console import ago
 
 JSON_OF_OTHER_TYPE = "The value is JSON, but its content type is {}: templates read it as text, not as a map or list."

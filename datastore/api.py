@@ -18,14 +18,14 @@ from datastore.content_types import is_valid_content_type, make_value_response
 from datastore.models import Item
 from datastore.value_checks import find_value_warnings
 from flyte_site.auth.activity_log import actor_of_caller
-from flyte_site.core.encryption import NoEncryptionKeysError
 from flyte_site.core.environment import FALSE_WORDS, TRUE_WORDS
+from flyte_site.core.secrets.encryption import NoEncryptionKeysError
 from flyte_site.http.content_types import empty_response
-from flyte_site.http.fields import problem_responses
+from flyte_site.http.input.body import parse_content_type, read_body
+from flyte_site.http.input.fields import problem_responses
+from flyte_site.http.output.warning_header import format_warning_header
 from flyte_site.http.problems import Problem, invalid_input, not_found
-from flyte_site.http.request_body import parse_content_type, read_body
 from flyte_site.http.views import APIView, get_integer_parameter, integer_parameter, name_page
-from flyte_site.http.warning_header import format_warning_header
 
 log = structlog.get_logger(__name__)
 

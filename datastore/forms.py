@@ -10,9 +10,9 @@ from datastore.content_types import is_valid_content_type
 from datastore.lookup import decode_value, is_json_media_type
 from datastore.models import Item
 from datastore.service import MAX_SECRET_BYTES, get_key_error
-from flyte_site.core.encryption import NoEncryptionKeysError, has_keys
-from flyte_site.http.parsing import DocumentError
-from flyte_site.http.request_body import format_size
+from flyte_site.core.secrets.encryption import NoEncryptionKeysError, has_keys
+from flyte_site.http.input.body import format_size
+from flyte_site.http.input.parsing import DocumentError
 
 # Longer values must be uploaded as files: they are too long for a text area.
 MAX_EDITABLE_BYTES = 256 * 1024

@@ -7,8 +7,8 @@ from cachetools import LRUCache, cached
 from django.utils.http import parse_header_parameters
 
 from datastore.models import Item
-from flyte_site.core.encryption import DecryptionError
-from flyte_site.http.parsing import decode_text, parse_json
+from flyte_site.core.secrets.encryption import DecryptionError
+from flyte_site.http.input.parsing import decode_text, parse_json
 
 MAX_CACHED_BYTES = 16 * 1024 * 1024
 

@@ -5,7 +5,7 @@ from typing import ClassVar
 from django.db import models
 from django.db.models import Q
 
-from flyte_site.core.encryption import DecryptionError, decrypt, encrypt
+from flyte_site.core.secrets.encryption import DecryptionError, decrypt, encrypt
 
 
 class Item(models.Model):

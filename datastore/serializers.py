@@ -5,9 +5,9 @@ from typing import Any
 from rest_framework import serializers
 
 from datastore.models import Item
-from flyte_site.http.fields import LinkSerializer
-from flyte_site.http.links import Link
-from flyte_site.http.output import FlagField, LinksField, OutputContext, OutputSerializer
+from flyte_site.http.input.fields import LinkSerializer
+from flyte_site.http.output.links import Link
+from flyte_site.http.output.serializers import FlagField, LinksField, OutputContext, OutputSerializer
 
 
 class ItemInput(serializers.Serializer[Any]):

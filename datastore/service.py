@@ -10,7 +10,7 @@ from datastore.models import Item, encrypt_value
 from flyte_formats.characters import has_control_characters
 from flyte_site.auth.activity_log import Actor, log_activity
 from flyte_site.core.dot_segments import get_dot_segment_error
-from flyte_site.core.reencryption import ReencryptionCount, reencrypt_rows
+from flyte_site.core.secrets.reencryption import ReencryptionCount, reencrypt_rows
 from flyte_site.db.conflicts import retry_conflicts
 
 MAX_KEY_LENGTH = 512

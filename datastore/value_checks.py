@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from django.utils.http import parse_header_parameters
 
 from datastore.lookup import decode_value, is_json_media_type
-from flyte_site.http.parsing import DocumentError, parse_json
+from flyte_site.http.input.parsing import DocumentError, parse_json
 
 # In these types, a text that is also JSON is there on purpose.
 JSON_SUPERSETS = ("yaml", "javascript", "ecmascript")

@@ -7,13 +7,13 @@ from urllib.parse import urlsplit
 
 from flyte_site.auth.oidc.role_mapping import NO_ROLE_RULES, parse_role_rules
 from flyte_site.auth.policy import PolicyError, read_policy_file
-from flyte_site.core import tracing
-from flyte_site.core.encryption import parse_keys
 from flyte_site.core.environment import Environment, find_certificate_error, is_loopback
-from flyte_site.core.logging_config import build_logging_config, choose_log_format
-from flyte_site.core.secret_key import MIN_KEY_LENGTH, find_weakness, load_or_create_secret_key
+from flyte_site.core.observability import tracing
+from flyte_site.core.observability.logging_config import build_logging_config, choose_log_format
+from flyte_site.core.secrets.encryption import parse_keys
+from flyte_site.core.secrets.secret_key import MIN_KEY_LENGTH, find_weakness, load_or_create_secret_key
 from flyte_site.db.connection_settings import build_database_settings
-from flyte_site.http.openapi_settings import SPECTACULAR_SETTINGS as SPECTACULAR_SETTINGS
+from flyte_site.http.openapi.settings import SPECTACULAR_SETTINGS as SPECTACULAR_SETTINGS
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DAY = 24 * 60 * 60
@@ -230,7 +230,7 @@ ALLOWED_HOSTS = ["*"]
 ROOT_URLCONF = "flyte_site.urls"
 WSGI_APPLICATION = "flyte_site.wsgi.application"
 APPEND_SLASH = False
-DATA_UPLOAD_MAX_MEMORY_SIZE = None  # flyte_site.http.request_body limits sizes by path
+DATA_UPLOAD_MAX_MEMORY_SIZE = None  # flyte_site.http.input.body limits sizes by path
 
 INSTALLED_APPS = [
     "flyte_site",  # before the apps whose commands it extends
@@ -264,7 +264,7 @@ FLYTE_API_MIDDLEWARE = [
     "flyte_site.http.middleware.MethodMiddleware",
     "flyte_site.http.middleware.ProblemMiddleware",
     "flyte_site.auth.middleware.AuthMiddleware",
-    "flyte_site.http.request_body.BodySizeMiddleware",
+    "flyte_site.http.input.body.BodySizeMiddleware",
 ]
 FLYTE_PAGE_MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -275,7 +275,7 @@ FLYTE_PAGE_MIDDLEWARE = [
     "flyte_site.console.error_pages.ErrorPageMiddleware",
     "flyte_site.http.middleware.MethodMiddleware",
     "flyte_site.auth.middleware.PageAuthMiddleware",
-    "flyte_site.http.request_body.BodySizeMiddleware",
+    "flyte_site.http.input.body.BodySizeMiddleware",
     "flyte_site.console.middleware.ConsoleMiddleware",  # which continues with the next list, in the console
 ]
 FLYTE_CONSOLE_MIDDLEWARE = [
@@ -284,7 +284,7 @@ FLYTE_CONSOLE_MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "flyte_site.console.middleware.SessionLimitMiddleware",
-    "flyte_site.http.request_body.ConsoleBodySizeMiddleware",
+    "flyte_site.http.input.body.ConsoleBodySizeMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
 TEMPLATES = [
@@ -380,7 +380,7 @@ WHITENOISE_USE_FINDERS = True
 TIME_ZONE = "UTC"
 USE_I18N = False
 
-NEGOTIATION = "flyte_site.http.negotiation"
+NEGOTIATION = "flyte_site.http.output.negotiation"
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [],
     "DEFAULT_PERMISSION_CLASSES": [],

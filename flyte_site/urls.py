@@ -12,7 +12,7 @@ from datastore import api as datastore
 from flows.api import events, flows, runs, versions
 from flyte_site.console.error_pages import error_response
 from flyte_site.http import root_views
-from flyte_site.http.path_converters import NameConverter
+from flyte_site.http.paths import NameConverter
 from flyte_site.http.problems import Problem, internal_error_detail, to_problem
 from packs import api as packs
 from packs.approvals import api as approvals

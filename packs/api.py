@@ -11,13 +11,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from flyte_site.auth.activity_log import actor_of_caller
-from flyte_site.core import tracing
-from flyte_site.core.metrics import observe_take
+from flyte_site.core.observability import tracing
+from flyte_site.core.observability.metrics import observe_take
 from flyte_site.http.content_types import JSON_TYPE, empty_response, render_response
-from flyte_site.http.fields import problem_responses
-from flyte_site.http.links import LinkBuilder
+from flyte_site.http.input.body import parse_body, parse_content_type
+from flyte_site.http.input.fields import problem_responses
+from flyte_site.http.output.links import LinkBuilder
 from flyte_site.http.problems import not_found
-from flyte_site.http.request_body import parse_body, parse_content_type
 from flyte_site.http.views import (
     AFTER_PARAMETER,
     APIView,

@@ -10,8 +10,8 @@ from django.db.models import Q
 from django.utils import timezone
 
 from flyte_site.core.ids import new_id
-from flyte_site.core.request_ids import MAX_REQUEST_ID_LENGTH
-from flyte_site.core.tracing import MAX_TRACEPARENT_LENGTH
+from flyte_site.core.observability.request_ids import MAX_REQUEST_ID_LENGTH
+from flyte_site.core.observability.tracing import MAX_TRACEPARENT_LENGTH
 from flyte_site.db.fields import TextJSONField
 from flyte_site.db.large_values import LargeJSONField, LargeValuesModel
 

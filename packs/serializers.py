@@ -7,7 +7,7 @@ from urllib.parse import quote
 from rest_framework import serializers
 
 from flyte_site.core.dot_segments import get_dot_segment_error
-from flyte_site.http.fields import (
+from flyte_site.http.input.fields import (
     InputSerializer,
     LabelsField,
     LinkSerializer,
@@ -15,9 +15,15 @@ from flyte_site.http.fields import (
     NameField,
     StrictTextField,
 )
-from flyte_site.http.links import Link, LinkBuilder
-from flyte_site.http.output import LinksField, OutputContext, OutputSerializer, StringMapField, TimestampField
-from flyte_site.http.parsing import STRING
+from flyte_site.http.input.parsing import STRING
+from flyte_site.http.output.links import Link, LinkBuilder
+from flyte_site.http.output.serializers import (
+    LinksField,
+    OutputContext,
+    OutputSerializer,
+    StringMapField,
+    TimestampField,
+)
 from packs.models import Action, Pack, build_pack_id
 from packs.queue.action_secrets import input_with_secrets
 from packs.queue.leases import lease_seconds
@@ -26,7 +32,7 @@ MAX_IDENTITY_LENGTH = 512
 RESERVED_RELS = ("self", "up")
 RESERVED_REL_SUFFIXES = ("/event", "/takeAction", "/actionResult")
 
-# Fields in which YAML's `yes` or `1` is text (see `flyte_site.http.parsing`).
+# Fields in which YAML's `yes` or `1` is text (see `flyte_site.http.input.parsing`).
 STRING_FIELDS: dict[str, Any] = {
     "name": STRING,
     "labels": {"*": STRING},

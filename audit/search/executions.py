@@ -24,7 +24,7 @@ from audit.search.keyset_page import (
 from audit.summary import SUMMARY_FIELDS, summarize_execution
 from flows.engine.diagnostics import MAX_SCANNED_EVENTS, find_flow_event_ids
 from flows.models import Event, Execution, FlowVersion
-from flyte_site.core.redaction import visible_text_contains
+from flyte_site.core.secrets.redaction import visible_text_contains
 from flyte_site.db.large_values import load_value
 from flyte_site.db.postgresql.plans import index_lookups, index_order
 from packs.models import Action

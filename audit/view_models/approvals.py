@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from flyte_site.core.redaction import redact_keys
+from flyte_site.core.secrets.redaction import redact_keys
 from flyte_site.db.keyset import Page, fetch_page
 from packs.approvals import service
 from packs.models import Approval

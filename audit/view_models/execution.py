@@ -18,7 +18,7 @@ from flows.definition import StepOutline, read_outline
 from flows.diagram import NOT_REACHED, make_step_anchor, render_diagram
 from flows.models import Event, Execution, ExecutionState
 from flyte_site.core.ids import min_id_at
-from flyte_site.core.redaction import redact_keys
+from flyte_site.core.secrets.redaction import redact_keys
 from packs.models import Action, ActionState, HostedResource, Pack
 
 MAX_REPLAYS = 20

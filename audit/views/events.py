@@ -16,7 +16,7 @@ from flows.engine.diagnostics import explain_event, find_false_criteria
 from flows.models import Event, Flow
 from flyte_site.console.pages import console_url, render_page, require_perm
 from flyte_site.core.ids import is_id
-from flyte_site.core.redaction import preview_json, redact_keys
+from flyte_site.core.secrets.redaction import preview_json, redact_keys
 
 VIEW_PERMISSION = "flows.view_event"
 PAYLOAD_PREVIEW_LENGTH = 160

@@ -23,7 +23,7 @@ from audit.views.executions import CHANGELIST_URL_NAME
 from audit.views.filters import executions_query_string
 from flows.models import ExecutionState, Flow
 from flyte_site.console.pages import console_url, render_page
-from flyte_site.http.links import get_base_url
+from flyte_site.http.output.links import get_base_url
 from packs.approvals.permissions import VIEW_PERMISSION as VIEW_APPROVAL_PERMISSION
 from packs.models import STATUSES, Pack, status_filter
 from packs.queue.backlog import OrphanReport, find_orphans

@@ -18,10 +18,10 @@ from rest_framework import serializers
 from flows.api.serializers import AnyJSONField, TimeField
 from flows.engine.handle_event import MAX_IDEMPOTENCY_KEY_LENGTH
 from flyte_site.http.content_types import JSON_TYPE, YAML_TYPES
-from flyte_site.http.fields import InputSerializer, NameField, StrictTextField, reject_control_characters
-from flyte_site.http.parsing import DocumentError, decode_text, parse_json, parse_yaml
+from flyte_site.http.input.body import parse_body, parse_content_type, read_body, to_error_item
+from flyte_site.http.input.fields import InputSerializer, NameField, StrictTextField, reject_control_characters
+from flyte_site.http.input.parsing import DocumentError, decode_text, parse_json, parse_yaml
 from flyte_site.http.problems import ErrorItem, Problem, invalid_input
-from flyte_site.http.request_body import parse_body, parse_content_type, read_body, to_error_item
 
 EVENT_TYPE, BATCH_TYPE = "application/cloudevents+json", "application/cloudevents-batch+json"
 TYPE_PREFIX = "application/cloudevents"

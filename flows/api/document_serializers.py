@@ -8,8 +8,8 @@ from rest_framework import serializers
 
 from flows.definition.document import COMMAND, EVENT, FLOW, STEP, DocumentObject, Schema
 from flows.models import Flow
-from flyte_site.http.links import Link
-from flyte_site.http.output import LinksField, OutputContext
+from flyte_site.http.output.links import Link
+from flyte_site.http.output.serializers import LinksField, OutputContext
 
 
 class DocumentSerializer(serializers.Serializer[Any]):

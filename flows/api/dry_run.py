@@ -10,16 +10,16 @@ from rest_framework import serializers
 
 from flows.api.serializers import AnyJSONField, EventInput, TimeField
 from flows.definition import FLOW_TEXT_FIELDS, FlowDefinition, FlowIssue, FlowValidationError, parse_flow
-from flows.definition.locations import locate_issues
-from flows.definition.registry_checks import find_registry_warnings
+from flows.definition.checks.registry import find_registry_warnings
+from flows.definition.editor.locations import locate_issues
 from flows.engine.step import EventSource, IncomingEvent
 from flows.models import Event as EventRow
 from flows.simulate.dry_run import DryRunTimeoutError, SimulatedResult, dry_run_flow
-from flyte_site.core.redaction import redact_keys
-from flyte_site.http.fields import InputSerializer, LabelsField, StrictTextField
-from flyte_site.http.parsing import STRING, DocumentError, parse_json, parse_yaml
+from flyte_site.core.secrets.redaction import redact_keys
+from flyte_site.http.input.body import to_error_item
+from flyte_site.http.input.fields import InputSerializer, LabelsField, StrictTextField
+from flyte_site.http.input.parsing import STRING, DocumentError, parse_json, parse_yaml
 from flyte_site.http.problems import ErrorItem, Problem, invalid_input, not_found
-from flyte_site.http.request_body import to_error_item
 from flyte_time.times import read_time
 from packs.models import Pack, build_pack_id
 

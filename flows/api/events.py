@@ -30,12 +30,12 @@ from flows.engine.handle_event import (
 from flows.engine.matching import subscribed_flows_query
 from flows.engine.step import EventSource, IncomingEvent
 from flyte_formats.characters import has_control_characters
-from flyte_site.core.metrics import time_intake
-from flyte_site.http.byte_budget import RESULT_BUDGET
+from flyte_site.core.observability.metrics import time_intake
 from flyte_site.http.content_types import JSON_TYPE, YAML_TYPES, empty_response
-from flyte_site.http.fields import MAX_NAME_LENGTH, problem_responses
+from flyte_site.http.input.body import describe_body_size, get_content_length, parse_body, parse_content_type
+from flyte_site.http.input.byte_budget import RESULT_BUDGET
+from flyte_site.http.input.fields import MAX_NAME_LENGTH, problem_responses
 from flyte_site.http.problems import ErrorItem, Problem, invalid_input, not_found
-from flyte_site.http.request_body import describe_body_size, get_content_length, parse_body, parse_content_type
 from flyte_site.http.views import RawView, get_integer_parameter, integer_parameter
 from packs import registry
 from packs.models import Action, ActionState, Pack

@@ -14,18 +14,18 @@ from flows.api import dry_run, serializers
 from flows.api.document_serializers import FlowInput, FlowOutput
 from flows.api.versions import format_etag
 from flows.definition import FLOW_TEXT_FIELDS, FlowDefinition, FlowIssue, FlowValidationError, parse_flow, store
-from flows.definition.locations import locate_issues
+from flows.definition.checks.registry import find_registry_warnings
+from flows.definition.editor.locations import locate_issues
 from flows.definition.plan import SavePlan, export_flow, plan_save
-from flows.definition.registry_checks import find_registry_warnings
 from flows.models import MAX_NOTE_LENGTH, Flow
 from flyte_site.auth.activity_log import actor_of_caller, log_activity
 from flyte_site.db.conflicts import retry_conflicts
 from flyte_site.http.content_types import empty_response
-from flyte_site.http.fields import problem_responses
+from flyte_site.http.input.body import parse_body, parse_content_type, read_text_body
+from flyte_site.http.input.fields import problem_responses
+from flyte_site.http.output.warning_header import format_warning_header
 from flyte_site.http.problems import ErrorItem, Problem, invalid_input, not_found
-from flyte_site.http.request_body import parse_body, parse_content_type, read_text_body
 from flyte_site.http.views import AFTER_PARAMETER, APIView, name_page, order_by_name
-from flyte_site.http.warning_header import format_warning_header
 
 log = structlog.get_logger(__name__)
 

@@ -15,7 +15,7 @@ from flows.engine.execution_locks import take_turn
 from flyte_site.auth.activity_log import actor_of_caller, log_activity
 from flyte_site.db.conflicts import retry_conflicts
 from flyte_site.http.content_types import empty_response
-from flyte_site.http.fields import problem_responses
+from flyte_site.http.input.fields import problem_responses
 from flyte_site.http.problems import Problem
 from flyte_site.http.views import APIView
 

@@ -9,10 +9,10 @@ from rest_framework import serializers
 
 from flows.api.document_serializers import StepCommandSchema, StepEventSchema
 from flows.models import Flow
-from flyte_site.http.fields import InputSerializer, LinkSerializer, NameField
-from flyte_site.http.links import Link
-from flyte_site.http.output import FlagField, LinksField, OutputContext, OutputSerializer, StringMapField
-from flyte_site.http.parsing import STRING
+from flyte_site.http.input.fields import InputSerializer, LinkSerializer, NameField
+from flyte_site.http.input.parsing import STRING
+from flyte_site.http.output.links import Link
+from flyte_site.http.output.serializers import FlagField, LinksField, OutputContext, OutputSerializer, StringMapField
 from flyte_time.times import parse_time
 
 EVENT_TEXT_FIELDS: dict[str, Any] = {"event": STRING, "createdat": STRING}

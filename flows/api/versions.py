@@ -16,9 +16,9 @@ from flyte_site.auth.activity_log import actor_of_caller, log_activity
 from flyte_site.db.conflicts import retry_conflicts
 from flyte_site.db.keyset import fetch_page
 from flyte_site.http.content_types import empty_response
-from flyte_site.http.fields import LinkSerializer, problem_responses
-from flyte_site.http.links import Link
-from flyte_site.http.output import FlagField, LinksField, OutputContext, OutputSerializer, TimestampField
+from flyte_site.http.input.fields import LinkSerializer, problem_responses
+from flyte_site.http.output.links import Link
+from flyte_site.http.output.serializers import FlagField, LinksField, OutputContext, OutputSerializer, TimestampField
 from flyte_site.http.problems import ErrorItem, Problem, not_found
 from flyte_site.http.views import AFTER_PARAMETER, PAGE_SIZE, APIView
 

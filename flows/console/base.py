@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from flows.models import Flow
 from flyte_site.console.pages import parse_key
-from flyte_site.http.parsing import DocumentError, parse_json
+from flyte_site.http.input.parsing import DocumentError, parse_json
 from flyte_site.http.problems import Problem
 
 VIEW, ADD, CHANGE, DELETE = (f"flows.{verb}_flow" for verb in ("view", "add", "change", "delete"))

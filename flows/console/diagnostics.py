@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 
 from flows.console.base import VIEW, VIEW_EVENT, flow_context, get_flow_or_404
 from flows.definition import FlowValidationError, parse_flow
-from flows.definition.registry_checks import find_registry_warnings
+from flows.definition.checks.registry import find_registry_warnings
 from flows.engine.diagnostics import explain_flow, find_false_criteria, find_near_misses
 from flows.models import Flow
 from flyte_site.console.pages import render_page, require_perm

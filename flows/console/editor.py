@@ -21,7 +21,7 @@ from flows.console.base import (
 from flows.console.forms import FlowForm
 from flows.definition import FlowDefinition, FlowIssue, store
 from flows.definition.diff import TextDiff, diff_texts
-from flows.definition.editor_report import (
+from flows.definition.editor.report import (
     ERROR,
     MEDIA_TYPES,
     LocatedIssue,

@@ -10,8 +10,9 @@ from django.views.decorators.http import require_GET, require_POST
 
 from flows.api.dry_run import handle_dry_run
 from flows.console.base import ADD, CHANGE, VIEW_EVENT, respond_json
-from flows.definition.autocomplete import collect_event_paths, collect_words
-from flows.definition.editor_report import (
+from flows.definition.editor.autocomplete import collect_event_paths, collect_words
+from flows.definition.editor.locations import MAX_LOCATED_LENGTH
+from flows.definition.editor.report import (
     ValidationReport,
     convert_text,
     has_comments,
@@ -19,13 +20,12 @@ from flows.definition.editor_report import (
     normalize_text,
     validate_text,
 )
-from flows.definition.locations import MAX_LOCATED_LENGTH
 from flows.diagram import make_step_anchor, render_diagram
 from flows.engine.event_history import find_recent_events
 from flows.models import Event, Flow
 from flyte_site.console.pages import require_perm
-from flyte_site.core.redaction import redact_keys
-from flyte_site.http.parsing import DocumentError
+from flyte_site.core.secrets.redaction import redact_keys
+from flyte_site.http.input.parsing import DocumentError
 from flyte_site.http.problems import ErrorItem, Problem, invalid_input
 
 MAX_EVENTS_PER_PAIR = 10
@@ -81,7 +81,7 @@ def _convert_flow_text(data: Mapping[str, Any]) -> Mapping[str, Any]:
 
 @require_GET
 def list_words(request: HttpRequest) -> HttpResponse:
-    """Return names and words for completions: see `flows.definition.autocomplete.collect_words`."""
+    """Return names and words for completions: see `flows.definition.editor.autocomplete.collect_words`."""
     require_perm(request, ADD, CHANGE)
     return JsonResponse(collect_words())
 

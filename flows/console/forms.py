@@ -4,7 +4,7 @@ from typing import Any
 
 from django import forms
 
-from flows.definition.editor_report import normalize_text
+from flows.definition.editor.report import normalize_text
 from flows.models import MAX_NOTE_LENGTH
 
 

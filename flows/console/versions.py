@@ -10,7 +10,7 @@ from django.views.decorators.http import require_POST
 from flows.console.base import ADD, CHANGE, VIEW, flow_context, flow_url, get_flow_or_404
 from flows.definition import FlowValidationError, store
 from flows.definition.diff import diff_texts
-from flows.definition.editor_report import detect_language, get_version_text
+from flows.definition.editor.report import detect_language, get_version_text
 from flows.diagram import render_diagram
 from flows.models import Flow, FlowVersion
 from flyte_site.auth.activity_log import Actor, actor_of_user, log_activity

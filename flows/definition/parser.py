@@ -14,8 +14,9 @@ from flows.definition.document import (
     MAX_BACKOFF_SECONDS,
     MAX_NAME_LENGTH,
     MAX_RETRIES,
+    drop_empty,
+    normalize_step,
 )
-from flows.definition.normalization import drop_empty, normalize_step
 from flows.definition.types import (
     MAX_ISSUES,
     TRUE_VALUES,

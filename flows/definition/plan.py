@@ -7,7 +7,7 @@ from typing import Any
 
 from flows.definition import FlowDefinition
 from flows.definition.diff import MAX_COMPARED_LINES, find_changed_range
-from flows.definition.editor_report import (
+from flows.definition.editor.report import (
     WARNING,
     ValidationReport,
     find_enabled_change,

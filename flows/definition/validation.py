@@ -6,11 +6,11 @@
 from collections.abc import Container, Iterable, Iterator, Sequence
 from itertools import chain, islice
 
-from flows.definition.dependencies import find_cyclic_steps, find_reachable_steps
+from flows.definition.checks.dependencies import find_cyclic_steps, find_reachable_steps
+from flows.definition.checks.shell_injection import find_shell_injections
+from flows.definition.checks.undefined_names import find_undefined_context_names
 from flows.definition.document import COMMAND, EVENT, FLOW, STEP
-from flows.definition.shell_injection import find_shell_injections
 from flows.definition.types import MAX_ISSUES, FlowIssue, StepDefinition
-from flows.definition.undefined_names import find_undefined_context_names
 from flows.template import find_closest_name
 
 FLOW_KEYS, STEP_KEYS, EVENT_KEYS, COMMAND_KEYS = (part.key_names for part in (FLOW, STEP, EVENT, COMMAND))

@@ -19,8 +19,8 @@ from flows.engine.handle_event import (
 from flows.engine.matching import FlowMatch, dependent_candidates, load_definition, match_flows, read_datastore
 from flows.engine.step import EventSource, IncomingEvent, evaluate_step
 from flows.models import Execution, ExecutionState
-from flyte_site.core import metrics, request_ids, tracing
 from flyte_site.core.ids import new_id
+from flyte_site.core.observability import metrics, request_ids, tracing
 from flyte_site.db.table_sql import DirectWrites, Writes, select_pipelined
 from packs.models import FINISHED_STATES, Action, ActionState, Pack
 from packs.queue import action_queue, leases

@@ -11,7 +11,7 @@ from flows.engine.handle_event import count_matches, start_executions
 from flows.engine.matching import find_subscribed_flows, match_flows
 from flows.engine.step import IncomingEvent
 from flows.models import Execution, ExecutionState, Flow
-from flyte_site.core import metrics
+from flyte_site.core.observability import metrics
 from flyte_site.db.table_sql import DirectWrites
 from packs.models import Action, ActionState
 from packs.queue import action_queue

@@ -18,8 +18,8 @@ from django.db.models import QuerySet
 from flows.engine.step import IncomingEvent
 from flows.models import Event as EventRow
 from flyte_site.core.ids import new_id
+from flyte_site.core.observability.safe_tracebacks import safe_database_message
 from flyte_site.core.runtime import process_wide
-from flyte_site.core.safe_tracebacks import safe_database_message
 from flyte_site.db.table_sql import DirectWrites, TableSQL, Writes
 
 log = structlog.get_logger(__name__)

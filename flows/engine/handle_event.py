@@ -13,8 +13,8 @@ from flows.engine import event_history
 from flows.engine.matching import FlowMatch, SubscribedFlows, match_flows
 from flows.engine.step import IncomingEvent, OutcomeKind
 from flows.models import Execution, ReceivedKey
-from flyte_site.core import metrics, request_ids, tracing
 from flyte_site.core.ids import new_id
+from flyte_site.core.observability import metrics, request_ids, tracing
 from flyte_site.core.timestamps import format_rfc3339
 from flyte_site.db.conflicts import retry_conflicts
 from flyte_site.db.table_sql import DATABASE_UNAVAILABLE, DirectWrites, TableSQL, WriteBatch, Writes

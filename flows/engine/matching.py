@@ -19,7 +19,7 @@ from flows.definition import FlowDefinition, StepDefinition, parse_flow
 from flows.engine.step import IncomingEvent, OutcomeKind, StepCandidate, StepContext, StepOutcome, evaluate_step
 from flows.models import Flow, FlowVersion
 from flows.template import Secret, make_secret, mark_stored_text
-from flyte_site.core.encryption import DecryptionError
+from flyte_site.core.secrets.encryption import DecryptionError
 from flyte_site.db.large_values import read_head
 from flyte_site.db.table_sql import DATABASE_UNAVAILABLE, Query
 from packs.models import FINISHED_STATES, Action

@@ -24,7 +24,7 @@ from flows.template import (
     TemplateWarning,
     to_record,
 )
-from flyte_site.core.redaction import MASK, is_secret_key, iter_masked_texts, preview_json, secrets_contained_in
+from flyte_site.core.secrets.redaction import MASK, is_secret_key, iter_masked_texts, preview_json, secrets_contained_in
 from flyte_site.core.timestamps import format_rfc3339, parse_rfc3339
 from packs.models import Action, Pack, build_labels_key
 from packs.queue.action_queue import ActionSpec

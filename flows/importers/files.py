@@ -7,7 +7,7 @@ from django.db import transaction
 from flow_files.errors import FlowFilesError, FlowStoreError
 from flow_files.sync import FlowCheck, FlowFinding
 from flows.definition import store
-from flows.definition.editor_report import MEDIA_TYPES
+from flows.definition.editor.report import MEDIA_TYPES
 from flows.definition.plan import export_flow, plan_save
 from flows.models import Flow
 from flyte_site.auth.activity_log import COMMAND_LINE_ACTOR, log_activity

@@ -22,7 +22,7 @@ from flows.engine.step import (
     evaluate_step,
     redact_secrets,
 )
-from flyte_site.core.redaction import redact_keys
+from flyte_site.core.secrets.redaction import redact_keys
 from packs.models import Action, ActionState, Pack, build_pack_id
 from packs.queue import action_queue
 from packs.queue.action_queue import ExecutionRef

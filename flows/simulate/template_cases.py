@@ -11,7 +11,7 @@ from flow_files.errors import describe_read_error
 from flows.template import RenderContext, TemplateError, TemplateWarning, compile_value, mark_stored_text
 from flyte_formats.decoding import decode_text
 from flyte_formats.output import format_json
-from flyte_site.http.parsing import parse_json
+from flyte_site.http.input.parsing import parse_json
 
 # In the original an event always has its times; the default is Go's zero time.
 GO_ZERO_TIME = datetime(1, 1, 1, tzinfo=UTC)

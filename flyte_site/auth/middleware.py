@@ -15,9 +15,9 @@ from flyte_site.auth.oidc.jwks import ProviderUnavailableError
 from flyte_site.auth.principals import ANONYMOUS, META_KEY, Principal
 from flyte_site.auth.routes import is_outside_api
 from flyte_site.auth.scopes import OPEN, get_required_scope
-from flyte_site.http.path_converters import unescape_segment
+from flyte_site.http.input.body import refuse_body
+from flyte_site.http.paths import unescape_segment
 from flyte_site.http.problems import RETRY_AFTER_SECONDS, Problem, to_problem
-from flyte_site.http.request_body import refuse_body
 
 log = structlog.get_logger(__name__)
 

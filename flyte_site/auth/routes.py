@@ -6,7 +6,7 @@ from django.conf import settings
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from flyte_site.auth.policy import PathPolicy, PolicyRule
-from flyte_site.http.console_paths import CONSOLE_PREFIX
+from flyte_site.http.paths import CONSOLE_PREFIX
 
 
 def is_outside_api(path: str) -> bool:

@@ -13,10 +13,10 @@ from django.template.loader import render_to_string
 from django.utils.cache import patch_vary_headers
 
 from flyte_site.db.conflicts import UNAVAILABLE_DETAIL
-from flyte_site.http.console_paths import is_console_request, wants_html_page
+from flyte_site.http.input.body import format_size, get_body_limit, get_content_length
 from flyte_site.http.middleware import ProblemMiddleware
+from flyte_site.http.paths import is_console_request, wants_html_page
 from flyte_site.http.problems import Problem, internal_error_detail, to_problem
-from flyte_site.http.request_body import format_size, get_body_limit, get_content_length
 
 log = structlog.get_logger(__name__)
 

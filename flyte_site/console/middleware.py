@@ -14,9 +14,9 @@ from django.http.response import HttpResponseBase
 from django.middleware.csrf import CsrfViewMiddleware
 
 from flyte_site.console.error_pages import render_error_page
-from flyte_site.http.console_paths import is_console_request
-from flyte_site.http.links import get_base_url
 from flyte_site.http.middleware import DENY_ALL_POLICY, GetResponse, MiddlewareChain
+from flyte_site.http.output.links import get_base_url
+from flyte_site.http.paths import is_console_request
 from flyte_site.http.problems import to_problem
 
 SESSION_STARTED_KEY, SESSION_USED_KEY = "began", "used"

@@ -28,7 +28,7 @@ from flyte_site.auth.oidc.jwks import ProviderUnavailableError
 from flyte_site.auth.oidc.provider_client import PROVIDER_ERRORS, ProviderClient, ProviderStatusError
 from flyte_site.auth.oidc.token_validation import InvalidTokenError, validate_token
 from flyte_site.console.oidc_users import SignInRefusedError, get_or_create_oidc_user
-from flyte_site.http.links import get_base_url
+from flyte_site.http.output.links import get_base_url
 
 log = structlog.get_logger(__name__)
 

@@ -1,6 +1,6 @@
 """Media types of responses: JSON, or YAML if the caller prefers it.
 
-Commands import this module, so it does not import REST framework; `flyte_site.http.negotiation` does.
+Commands import this module, so it does not import REST framework; `flyte_site.http.output.negotiation` does.
 """
 
 import json

@@ -17,9 +17,9 @@ from django.middleware.security import SecurityMiddleware
 from django.urls import Resolver404, resolve
 from django.utils.module_loading import import_string
 
-from flyte_site.core import request_ids, tracing
-from flyte_site.http.console_paths import API_PATHS, CONSOLE_PREFIX
+from flyte_site.core.observability import request_ids, tracing
 from flyte_site.http.content_types import empty_response
+from flyte_site.http.paths import API_PATHS, CONSOLE_PREFIX
 from flyte_site.http.problems import Problem, respond_to_exception
 
 REQUEST_ID_HEADER = "X-Request-ID"

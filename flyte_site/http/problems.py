@@ -8,9 +8,9 @@ from django.core.exceptions import BadRequest, PermissionDenied, RequestDataTooB
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from rest_framework.exceptions import APIException, MethodNotAllowed
 
-from flyte_site.core import request_ids
+from flyte_site.core.observability import request_ids
+from flyte_site.core.observability.safe_tracebacks import safe_database_message
 from flyte_site.core.outage_log import outage_log
-from flyte_site.core.safe_tracebacks import safe_database_message
 from flyte_site.db.conflicts import UNAVAILABLE_DETAIL, describe_busy, is_unavailable
 
 log = structlog.get_logger(__name__)

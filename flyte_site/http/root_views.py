@@ -14,13 +14,13 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from flyte_site.core.observability.safe_tracebacks import safe_database_message
 from flyte_site.core.outage_log import outage_log
-from flyte_site.core.safe_tracebacks import safe_database_message
 from flyte_site.db.sqlite.base import DatabaseWrapper as SQLiteDatabase
 from flyte_site.http.content_types import JSON_TYPE, YAML_TYPES, empty_response, prefers_html, to_yaml
-from flyte_site.http.fields import LinkSerializer, problem_responses
-from flyte_site.http.negotiation import JSONRenderer
-from flyte_site.http.output import OutputSerializer
+from flyte_site.http.input.fields import LinkSerializer, problem_responses
+from flyte_site.http.output.negotiation import JSONRenderer
+from flyte_site.http.output.serializers import OutputSerializer
 from flyte_site.http.problems import Problem
 from flyte_site.http.views import APIView
 from flyte_site.http.write_probe import get_write_probe

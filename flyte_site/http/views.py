@@ -16,9 +16,9 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 from rest_framework.views import APIView as FrameworkView
 
-from flyte_site.http.links import Link, LinkBuilder
 from flyte_site.http.middleware import format_allow_header
-from flyte_site.http.output import OutputContext, render_output
+from flyte_site.http.output.links import Link, LinkBuilder
+from flyte_site.http.output.serializers import OutputContext, render_output
 from flyte_site.http.problems import Problem, invalid_input, to_problem
 
 PAGE_SIZE = 1000

@@ -8,8 +8,8 @@ import structlog
 from django.db import Error
 from django.utils import timezone
 
+from flyte_site.core.observability.safe_tracebacks import safe_database_message
 from flyte_site.core.runtime import process_wide
-from flyte_site.core.safe_tracebacks import safe_database_message
 from flyte_site.models import WriteProbe
 
 log = structlog.get_logger(__name__)

@@ -9,10 +9,10 @@ import structlog
 from django.db import InterfaceError, OperationalError
 from django.db.models import F, Q
 
-from flyte_site.core import request_ids
 from flyte_site.core.clock import database_clock
-from flyte_site.core.metrics import observe_job
-from flyte_site.core.safe_tracebacks import safe_database_message
+from flyte_site.core.observability import request_ids
+from flyte_site.core.observability.metrics import observe_job
+from flyte_site.core.observability.safe_tracebacks import safe_database_message
 from flyte_site.models import JobRun
 from flyte_site.scheduler.schedules import JobSchedule
 

@@ -19,7 +19,7 @@ from gunicorn.http.errors import (  # type: ignore[attr-defined]
 )
 from gunicorn.workers.gthread import ThreadWorker
 
-from flyte_site.http.request_body import CLOSE_CONNECTION_KEY
+from flyte_site.http.input.body import CLOSE_CONNECTION_KEY
 from flyte_site.server.connections import (
     MAX_REQUEST_LINE_BYTES,
     READ_BYTES,

@@ -10,7 +10,7 @@ from django.db import DatabaseError, OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
 
 from flyte_site.console.accounts import FIRST_ADMIN_USERNAME, create_first_admin
-from flyte_site.core.safe_tracebacks import safe_database_message
+from flyte_site.core.observability.safe_tracebacks import safe_database_message
 
 log = structlog.get_logger(__name__)
 

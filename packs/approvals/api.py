@@ -11,17 +11,17 @@ from rest_framework.response import Response
 from flyte_site.auth.activity_log import actor_of_caller
 from flyte_site.auth.principals import get_principal
 from flyte_site.db.keyset import fetch_page
-from flyte_site.http.fields import (
+from flyte_site.http.input.body import parse_body
+from flyte_site.http.input.fields import (
     InputSerializer,
     LinkSerializer,
     StrictTextField,
     problem_responses,
     reject_control_characters,
 )
-from flyte_site.http.links import Link
-from flyte_site.http.output import LinksField, OutputContext, OutputSerializer, TimestampField
+from flyte_site.http.output.links import Link
+from flyte_site.http.output.serializers import LinksField, OutputContext, OutputSerializer, TimestampField
 from flyte_site.http.problems import Problem, not_found
-from flyte_site.http.request_body import parse_body
 from flyte_site.http.views import PAGE_SIZE, APIView, get_integer_parameter, integer_parameter
 from packs.approvals import service
 from packs.models import Approval

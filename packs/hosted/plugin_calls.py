@@ -14,7 +14,7 @@ from django.db import connection
 from datastore.lookup import get_value
 from datastore.service import ItemUpdate, SecretTooLargeError, get_key_error, put_item
 from flyte_site.auth.activity_log import VIA_JOB, Actor
-from flyte_site.core.encryption import NoEncryptionKeysError
+from flyte_site.core.secrets.encryption import NoEncryptionKeysError
 from packs.hosted.plugin_api.errors import UserFailure
 from packs.hosted.plugin_api.interfaces import (
     AsyncPlugin,

@@ -16,9 +16,9 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from flyte_site.core import request_ids
 from flyte_site.core.clock import database_clock
-from flyte_site.core.encryption import DecryptionError
+from flyte_site.core.observability import request_ids
+from flyte_site.core.secrets.encryption import DecryptionError
 from packs.hosted import quotas, resources
 from packs.hosted.plugin_api.errors import UserFailure
 from packs.hosted.plugin_api.interfaces import SyncPlugin

@@ -13,8 +13,8 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
-from flyte_site.core.encryption import DecryptionError, decrypt, encrypt, has_keys
-from flyte_site.core.reencryption import ReencryptionCount, reencrypt_rows
+from flyte_site.core.secrets.encryption import DecryptionError, decrypt, encrypt, has_keys
+from flyte_site.core.secrets.reencryption import ReencryptionCount, reencrypt_rows
 from packs.hosted.plugin_api.interfaces import Requirements
 from packs.models import Action, ActionState, HostedResource, HostedState, Pack
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import structlog
 
-from flyte_site.core import request_ids, tracing
 from flyte_site.core.ids import new_id
-from flyte_site.core.metrics import count_actions
+from flyte_site.core.observability import request_ids, tracing
+from flyte_site.core.observability.metrics import count_actions
 from flyte_site.core.timestamps import format_rfc3339
 from flyte_site.db.table_sql import DirectWrites, Query, TableSQL, Writes
 from packs.models import Action, ActionState, build_labels_key

@@ -8,9 +8,9 @@ from typing import Any
 
 import structlog
 
-from flyte_site.core.encryption import DecryptionError, decrypt, encrypt
-from flyte_site.core.redaction import MASK, redact_values
-from flyte_site.core.reencryption import ReencryptionCount, reencrypt_rows
+from flyte_site.core.secrets.encryption import DecryptionError, decrypt, encrypt
+from flyte_site.core.secrets.redaction import MASK, redact_values
+from flyte_site.core.secrets.reencryption import ReencryptionCount, reencrypt_rows
 from packs.models import Action
 
 log = structlog.get_logger(__name__)

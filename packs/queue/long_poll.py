@@ -26,8 +26,8 @@ from django.db import connection
 
 from flyte_site.core.clock import database_clock
 from flyte_site.core.ids import min_id_at, new_id
+from flyte_site.core.observability.safe_tracebacks import safe_database_message
 from flyte_site.core.runtime import process_wide
-from flyte_site.core.safe_tracebacks import safe_database_message
 from flyte_site.db.table_sql import Writes
 from packs.models import Action, Pack
 from packs.queue.index_scans import QUEUED_KEYS

@@ -19,10 +19,10 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
-from flyte_site.core import request_ids, tracing
 from flyte_site.core.clock import database_clock
 from flyte_site.core.ids import min_id_at
-from flyte_site.core.metrics import count_actions
+from flyte_site.core.observability import request_ids, tracing
+from flyte_site.core.observability.metrics import count_actions
 from flyte_site.core.runtime import process_wide
 from flyte_site.db.table_sql import TableSQL, to_parameters
 from packs.models import Action, ActionState, Pack, build_labels_key

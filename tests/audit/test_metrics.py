@@ -21,7 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from audit.prometheus import COLLECTORS
 from flyte_site.auth import tokens
 from flyte_site.auth.activity_log import COMMAND_LINE_ACTOR
-from flyte_site.core.metrics import REGISTRY
+from flyte_site.core.observability.metrics import REGISTRY
 from flyte_site.jobs import get_scheduled_jobs
 from flyte_site.models import JobRun
 from flyte_site.scheduler.runner import register_jobs

@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 from flyte_site.auth import cross_site
 from flyte_site.auth.cross_site import is_allowed_host
 from flyte_site.auth.exposure import get_exposure_warning
-from flyte_site.http.links import get_base_url
 from flyte_site.http.middleware import TrustedProxyMiddleware
+from flyte_site.http.output.links import get_base_url
 from tests.auth.conftest import SetPolicy
 from tests.site.shape import problem
 

@@ -6,7 +6,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from flows.models import Event
-from flyte_site.core import request_ids
+from flyte_site.core.observability import request_ids
 from packs.models import Action, Pack
 from tests.console.conftest import SignedOn
 from tests.console.looking import person_with

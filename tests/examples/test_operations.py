@@ -13,7 +13,7 @@ from flows.models import Execution
 from flyte_client.packs.shell.commands import build_shell_pack
 from flyte_client.packs.shell.settings import ShellSettings
 from flyte_client.testing import PackTester
-from flyte_site.http.parsing import parse_yaml
+from flyte_site.http.input.parsing import parse_yaml
 from packs.queue.take import take as take_action
 from tests.flows import builders as b
 

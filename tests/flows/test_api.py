@@ -103,7 +103,7 @@ steps:
 
 
 def test_errors_in_a_very_long_body_have_no_position(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flows.definition.locations.MAX_LOCATED_LENGTH", 100)
+    monkeypatch.setattr("flows.definition.editor.locations.MAX_LOCATED_LENGTH", 100)
     (error,) = errors(post("/v1/flows", b.document(b.step(criteria="{{ 1 | nope }}")))).values()
     assert "line" not in error
 

@@ -12,10 +12,10 @@ from django.test import Client
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from flows.definition import FlowValidationError, parse_flow
-from flows.definition.autocomplete import collect_words
 from flows.definition.document import COMMAND, EVENT, FLOW, STEP, DocumentObject
+from flows.definition.editor.autocomplete import collect_words
 from flows.definition.json_schema import build_json_schema, format_json_schema
-from flyte_site.http.parsing import parse_yaml
+from flyte_site.http.input.parsing import parse_yaml
 
 ROOT = Path(__file__).parent.parent.parent
 PUBLISHED = ROOT / "docs/reference/flow.schema.json"

@@ -16,7 +16,7 @@ from flows.engine.step import MASKED_ERROR, MASKED_WARNING, IncomingEvent
 from flows.models import Event as EventRow
 from flows.models import Execution, Flow, FlowVersion
 from flows.simulate.dry_run import DryRun, SimulatedResult, dry_run_flow
-from flyte_site.http.parsing import parse_yaml
+from flyte_site.http.input.parsing import parse_yaml
 from packs.models import Action, Pack
 from packs.queue.results import ResultStatus
 from packs.queue.take import take

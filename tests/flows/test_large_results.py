@@ -10,7 +10,7 @@ import pytest
 from django.test import Client, override_settings
 
 from flows.models import Execution, ExecutionState
-from flyte_site.http.byte_budget import RESULT_BUDGET, ByteBudget
+from flyte_site.http.input.byte_budget import RESULT_BUDGET, ByteBudget
 from flyte_site.http.problems import Problem
 from packs.models import Action, ActionState, Pack
 from tests.flows import builders as b

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from flows.definition.locations import MAX_LOCATIONS, SourceMap
+from flows.definition.editor.locations import MAX_LOCATIONS, SourceMap
 
 pytestmark = pytest.mark.unit
 

@@ -13,8 +13,8 @@ import pytest
 
 from flows.definition import MAX_ISSUES, FlowIssue, FlowValidationError, parse_flow
 from flows.definition.diff import MAX_COMPARED_LINES, diff_texts
-from flows.definition.locations import SourceMap
-from flyte_site.http.parsing import MAX_EXPANDED_NODES, DocumentError, parse_json, parse_yaml
+from flows.definition.editor.locations import SourceMap
+from flyte_site.http.input.parsing import MAX_EXPANDED_NODES, DocumentError, parse_json, parse_yaml
 from tests.flows import builders as b
 
 SIZE = 400

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from flows.definition import parse_flow
-from flows.definition.editor_report import validate_text
-from flows.definition.registry_checks import find_registry_warnings
+from flows.definition.checks.registry import find_registry_warnings
+from flows.definition.editor.report import validate_text
 from packs import registry
 from tests.flows import builders as b
 

@@ -13,8 +13,8 @@ from django.test import Client, override_settings
 from datastore.models import Item
 from flows.engine import control, jobs
 from flows.models import Event, ExecutionState
-from flyte_site.core.redaction import MASK
-from flyte_site.core.reencryption import ReencryptionCount, reencrypt_row
+from flyte_site.core.secrets.redaction import MASK
+from flyte_site.core.secrets.reencryption import ReencryptionCount, reencrypt_row
 from packs.models import Action, ActionState
 from packs.queue.action_secrets import input_with_secrets
 from tests.flows import builders as b

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from flows.definition import FLOW_TEXT_FIELDS, parse_flow
-from flows.definition.shell_injection import SHELL_INJECTION_WARNING
-from flyte_site.http.parsing import parse_yaml
+from flows.definition.checks.shell_injection import SHELL_INJECTION_WARNING
+from flyte_site.http.input.parsing import parse_yaml
 from tests.flows import builders as b
 from tests.flows.example_flows import EXAMPLE_FLOWS
 

@@ -10,8 +10,8 @@ from django.test import Client, override_settings
 
 from flows.engine.jobs import HostedResults
 from flows.models import Event
-from flyte_site.core.encryption import DecryptionError
-from flyte_site.core.redaction import MASK
+from flyte_site.core.secrets.encryption import DecryptionError
+from flyte_site.core.secrets.redaction import MASK
 from packs.hosted import resources
 from packs.hosted.plugins import approval
 from packs.models import Action, HostedResource

@@ -32,7 +32,7 @@ BROKEN = "raise SystemExit(7)"
 
 RUN = """
 import logging, sys
-from flyte_site.core.logging_config import build_logging_config
+from flyte_site.core.observability.logging_config import build_logging_config
 from logging.config import dictConfig
 from flyte_site.server.supervisor import ChildProcess, Supervisor
 dictConfig(build_logging_config("INFO", ""))

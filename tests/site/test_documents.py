@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from flyte_formats.json_text import MAX_DEPTH
-from flyte_site.http.parsing import STRING, DocumentError, decode_text, parse_json, parse_yaml
+from flyte_site.http.input.parsing import STRING, DocumentError, decode_text, parse_json, parse_yaml
 
 pytestmark = pytest.mark.unit
 

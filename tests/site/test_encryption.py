@@ -3,7 +3,14 @@
 import pytest
 from django.test import override_settings
 
-from flyte_site.core.encryption import DecryptionError, NoEncryptionKeysError, decrypt, encrypt, has_keys, reencrypt
+from flyte_site.core.secrets.encryption import (
+    DecryptionError,
+    NoEncryptionKeysError,
+    decrypt,
+    encrypt,
+    has_keys,
+    reencrypt,
+)
 from tests.secrets import FIRST, SECOND, THIRD
 
 pytestmark = pytest.mark.unit

@@ -5,8 +5,8 @@ import json
 import pytest
 from django.test import Client
 
-from flyte_site.http.links import build_path
-from flyte_site.http.path_converters import NameConverter
+from flyte_site.http.output.links import build_path
+from flyte_site.http.paths import NameConverter
 
 pytestmark = pytest.mark.unit
 

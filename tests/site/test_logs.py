@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from flyte_site.core.logging_config import InvalidRequestFilter, build_logging_config
+from flyte_site.core.observability.logging_config import InvalidRequestFilter, build_logging_config
 from tests.server import Server, StartServer
 from tests.site.processes import manage
 

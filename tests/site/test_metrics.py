@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from flyte_site.core.metrics import OTHER_LABEL, LabelLimiter, shared_directory
+from flyte_site.core.observability.metrics import OTHER_LABEL, LabelLimiter, shared_directory
 from tests import processes
 from tests.server import ROOT
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.unit
 
 COUNT = """
 import os, sys
-from flyte_site.core import metrics as meters
+from flyte_site.core.observability import metrics as meters
 meters.use_shared_directory(sys.argv[1])
 for _ in range(int(sys.argv[2])):
     meters.count_event("Slack", "fired")

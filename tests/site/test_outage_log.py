@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from flyte_site.core import outage_log
-from flyte_site.core.logging_config import FailedRequestFilter
+from flyte_site.core.observability.logging_config import FailedRequestFilter
 
 pytestmark = pytest.mark.unit
 

@@ -11,7 +11,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 from django.test import override_settings
 
-from flyte_site.core.redaction import (
+from flyte_site.core.secrets.redaction import (
     MASK,
     is_secret_key,
     preview_json,

@@ -13,8 +13,8 @@ from django.test import Client, RequestFactory
 
 from flyte_site.auth import tokens
 from flyte_site.auth.activity_log import COMMAND_LINE_ACTOR
+from flyte_site.http.input.body import CLOSE_CONNECTION_KEY, MAX_SHORT_BODY_BYTES, receive_body
 from flyte_site.http.problems import Problem
-from flyte_site.http.request_body import CLOSE_CONNECTION_KEY, MAX_SHORT_BODY_BYTES, receive_body
 from flyte_site.server.connections import MIN_BYTES_PER_SECOND, Pace, ResponseSocket, count_short_body_bytes
 from tests.site.shape import problem
 

@@ -11,7 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 from flows.engine.complete import expire_lease
-from flyte_site.core import request_ids
+from flyte_site.core.observability import request_ids
 from flyte_site.scheduler.runner import PeriodicJob, run_if_due
 from flyte_site.scheduler.schedules import FixedIntervalSchedule
 from packs.models import Action

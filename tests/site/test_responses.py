@@ -15,8 +15,8 @@ from jsonschema import Draft4Validator  # type: ignore[import-untyped]
 from rest_framework import serializers
 
 from flyte_site.http.content_types import to_yaml
-from flyte_site.http.links import Link, LinkBuilder
-from flyte_site.http.output import (
+from flyte_site.http.output.links import Link, LinkBuilder
+from flyte_site.http.output.serializers import (
     CountField,
     FlagField,
     LinksField,

@@ -13,8 +13,8 @@ from django.conf import settings
 from django.db import DataError, Error, IntegrityError, connection, transaction
 from django.utils import timezone
 
-from flyte_site.core.logging_config import build_logging_config
-from flyte_site.core.safe_tracebacks import HIDDEN_MESSAGE, redact_exception, safe_database_message
+from flyte_site.core.observability.logging_config import build_logging_config
+from flyte_site.core.observability.safe_tracebacks import HIDDEN_MESSAGE, redact_exception, safe_database_message
 from packs.models import Pack
 from tests.server import Server, StartServer
 from tests.site.processes import PATIENCE

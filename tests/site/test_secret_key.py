@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from flyte_site.core.secret_key import load_or_create_secret_key
+from flyte_site.core.secrets.secret_key import load_or_create_secret_key
 from tests import processes
 from tests.server import ROOT
 
 pytestmark = pytest.mark.unit
 
 SCRIPT = (
-    "import sys, pathlib; from flyte_site.core.secret_key import load_or_create_secret_key as load; "
+    "import sys, pathlib; from flyte_site.core.secrets.secret_key import load_or_create_secret_key as load; "
     "print(load(pathlib.Path(sys.argv[1])))"
 )
 

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from flyte_client import Event, Pack, carried_headers
-from flyte_site.core import tracing
+from flyte_site.core.observability import tracing
 from tests import processes
 from tests.flows.builders import follower, step
 from tests.jobs.processes import wait_until
@@ -53,7 +53,7 @@ def test_an_unsupported_value_is_reported_by_its_variable(environment: dict[str,
 
 @pytest.mark.unit
 def test_without_its_packages_the_start_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flyte_site.core.tracing.find_spec", lambda name: None)
+    monkeypatch.setattr("flyte_site.core.observability.tracing.find_spec", lambda name: None)
     assert tracing.find_configuration_error({}) is None
     assert tracing.find_configuration_error({OTLP: "http://c"}) == (OTLP, tracing.MISSING_PACKAGES_MESSAGE)
 
@@ -62,7 +62,7 @@ def test_without_its_packages_the_start_is_refused(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(("exporter", "loaded"), [("none", "False"), ("otlp", "True")])
 def test_opentelemetry_is_loaded_only_if_traces_are_enabled(tmp_path: Path, exporter: str, loaded: str) -> None:
     script = (
-        "import django, sys; django.setup(); import flyte_site.urls, flyte_site.core.tracing as tracing\n"
+        "import django, sys; django.setup(); import flyte_site.urls, flyte_site.core.observability.tracing as tracing\n"
         "parent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'\n"
         "with tracing.continue_trace(parent), tracing.start_span('x'): tracing.get_traceparent()\n"
         "print(any(name.startswith('opentelemetry.exporter') for name in sys.modules))"

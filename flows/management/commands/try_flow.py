@@ -12,7 +12,7 @@ from flow_files.errors import describe_read_error
 from flows.api.dry_run import DRY_RUN_TEXT_FIELDS, handle_dry_run
 from flyte_formats.decoding import decode_text
 from flyte_formats.output import format_json
-from flyte_site.http.parsing import DocumentError, parse_yaml
+from flyte_site.http.input.parsing import DocumentError, parse_yaml
 from flyte_site.http.problems import Problem
 from flyte_site.scheduler.command import DatabaseCommand
 

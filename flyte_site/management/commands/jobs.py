@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand
 from django.db import close_old_connections
 from django.utils import timezone
 
-from flyte_site.core.metrics import use_shared_directory
+from flyte_site.core.observability.metrics import use_shared_directory
 from flyte_site.db.postgresql.sessions import use_job_timeouts
 from flyte_site.jobs import get_disabled_jobs, get_scheduled_jobs
 from flyte_site.models import JobRun

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import connections
 
-from flyte_site.core.metrics import shared_directory
+from flyte_site.core.observability.metrics import shared_directory
 from flyte_site.server.db_setup import count_missing_migrations, migrate, set_up_first_admin, wait_for_database
 from flyte_site.server.inherited_sockets import find_inherited_sockets
 from flyte_site.server.start_notice import SETUP_NOTICE, UPGRADE_NOTICE, is_on_terminal

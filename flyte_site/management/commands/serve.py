@@ -23,7 +23,7 @@ from gunicorn.glogging import Logger
 from flyte_site.auth.exposure import get_exposure_warning
 from flyte_site.auth.routes import find_unreachable_rules
 from flyte_site.console.oidc_users import find_missing_roles
-from flyte_site.core.metrics import shared_directory, use_shared_directory
+from flyte_site.core.observability.metrics import shared_directory, use_shared_directory
 from flyte_site.db.postgresql.base import use_connection_pool
 from flyte_site.server.accept_balancing import ConnectionCounts, WorkerSlot
 from flyte_site.server.connection_worker import ConnectionWorker

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from flyte_site.celery import app
-from flyte_site.core.metrics import use_shared_directory
+from flyte_site.core.observability.metrics import use_shared_directory
 from flyte_site.db.postgresql.sessions import use_job_timeouts
 from flyte_site.server.db_setup import require_migrated
 

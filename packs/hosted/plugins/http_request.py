@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from flyte_formats.characters import has_control_characters
 from flyte_formats.decoding import decode_text, parse_charset
-from flyte_site.http.parsing import parse_json
+from flyte_site.http.input.parsing import parse_json
 from packs.hosted.plugin_api.config import PluginConfig
 from packs.hosted.plugin_api.errors import SystemFailure, UserFailure
 from packs.hosted.plugin_api.interfaces import PluginEntry, PluginSetupContext, SyncPlugin, TaskExecutionContext

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from flyte_formats.decoding import decode_text, parse_charset
-from flyte_site.http.parsing import parse_json
+from flyte_site.http.input.parsing import parse_json
 from packs.hosted.plugin_api.errors import SystemFailure, UserFailure
 from packs.hosted.plugin_api.interfaces import SecretManager
 from packs.hosted.plugins.http_client import OutboundClient, OutboundResponse, RequestLimits, parse_throttling

@@ -7,8 +7,8 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from datastore import service
-from flyte_site.core.encryption import NoEncryptionKeysError, has_keys
-from flyte_site.core.reencryption import ReencryptionCount
+from flyte_site.core.secrets.encryption import NoEncryptionKeysError, has_keys
+from flyte_site.core.secrets.reencryption import ReencryptionCount
 from flyte_site.scheduler.command import DatabaseCommand
 from packs.hosted import resources
 from packs.queue import action_secrets

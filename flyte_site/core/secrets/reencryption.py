@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from flyte_site.core.encryption import DecryptionError, reencrypt
+from flyte_site.core.secrets.encryption import DecryptionError, reencrypt
 from flyte_site.db.batch_deletion import BATCH_SIZE, MAX_PAUSE_SECONDS
 
 

@@ -24,8 +24,8 @@ SPECTACULAR_SETTINGS = {
     "SECURITY": [{"bearer": []}, {}],
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "flyte_site.http.openapi.add_common_responses",
-        "flyte_site.http.openapi.describe_responses",
-        "flyte_site.http.openapi.describe_path_parameters",
+        "flyte_site.http.openapi.hooks.add_common_responses",
+        "flyte_site.http.openapi.hooks.describe_responses",
+        "flyte_site.http.openapi.hooks.describe_path_parameters",
     ],
 }

@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import Any
 
-from flyte_site.http.fields import PROBLEM_MEDIA_TYPE
+from flyte_site.http.input.fields import PROBLEM_MEDIA_TYPE
 
 # By status: the name of the response in the description, and its description.
 COMMON_RESPONSES = {

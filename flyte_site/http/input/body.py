@@ -13,9 +13,9 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.http import parse_header_parameters
 from gunicorn.http.errors import ParseException
 
-from flyte_site.http.console_paths import is_console_request
 from flyte_site.http.content_types import JSON_TYPE, YAML_TYPES
-from flyte_site.http.parsing import DocumentError, StringFields, decode_text, parse_json, parse_yaml
+from flyte_site.http.input.parsing import DocumentError, StringFields, decode_text, parse_json, parse_yaml
+from flyte_site.http.paths import is_console_request
 from flyte_site.http.problems import ErrorItem, Problem, invalid_input
 
 # The size that multipart adds to a value: boundaries, part headers, a description.

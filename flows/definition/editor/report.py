@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flows.definition import FLOW_TEXT_FIELDS, FlowDefinition, FlowIssue, FlowValidationError, parse_flow, read_outline
-from flows.definition.locations import MAX_LOCATED_LENGTH, SourceMap
-from flows.definition.registry_checks import find_registry_warnings
+from flows.definition.checks.registry import find_registry_warnings
+from flows.definition.editor.locations import MAX_LOCATED_LENGTH, SourceMap
 from flows.models import Flow, FlowVersion
 from flyte_site.http.content_types import to_yaml
-from flyte_site.http.parsing import DocumentError, parse_json, parse_yaml
+from flyte_site.http.input.parsing import DocumentError, parse_json, parse_yaml
 
 MAX_ISSUES = 200
 MAX_LOCATED_STEPS = 500

@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 from django.utils.module_loading import import_string
 
-from flyte_site.core.safe_tracebacks import redact_exception
+from flyte_site.core.observability.safe_tracebacks import redact_exception
 
 # Not a value of FLYTE_LOG_FORMAT: the format on a terminal if the variable is not set.
 TERMINAL_FORMAT = "terminal"

@@ -14,8 +14,8 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from flyte_site.core.timestamps import format_rfc3339
-from flyte_site.http.fields import LinkSerializer
-from flyte_site.http.links import LinkBuilder
+from flyte_site.http.input.fields import LinkSerializer
+from flyte_site.http.output.links import LinkBuilder
 
 EMPTY_VALUES: tuple[Any, ...] = ("", {}, [], ())
 

@@ -34,13 +34,13 @@ class YAMLRenderer(BaseRenderer):
 
 
 class JSONBodyParser(BaseParser):
-    """A declaration for the OpenAPI description that bodies can be JSON; `flyte_site.http.request_body` parses them."""
+    """A declaration for the OpenAPI description that bodies can be JSON; `flyte_site.http.input.body` parses them."""
 
     media_type = JSON_TYPE
 
 
 class YAMLBodyParser(BaseParser):
-    """A declaration for the OpenAPI description that bodies can be YAML; `flyte_site.http.request_body` parses them."""
+    """A declaration for the OpenAPI description that bodies can be YAML; `flyte_site.http.input.body` parses them."""
 
     media_type = YAML_TYPES[0]
 
@@ -58,4 +58,4 @@ class ContentNegotiation(BaseContentNegotiation):
         return renderer, media_type
 
     def select_parser(self, request: Request, parsers: Iterable[Any]) -> Any:
-        return None  # flyte_site.http.request_body parses bodies
+        return None  # flyte_site.http.input.body parses bodies

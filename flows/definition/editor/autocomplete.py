@@ -8,7 +8,7 @@ from flows.models import Event
 from flows.template.compiler import TAGS
 from flows.template.filters import FILTERS
 from flows.template.functions import FUNCTIONS
-from flyte_site.core.redaction import redact_keys
+from flyte_site.core.secrets.redaction import redact_keys
 from packs.models import Pack
 
 MAX_PACKS = 2000

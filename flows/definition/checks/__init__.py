@@ -1,0 +1,1 @@
+"""Checks of a parsed flow: dependencies, undefined names, shell injection, and the registered packs."""

@@ -1,0 +1,1 @@
+"""Secrets: encryption at rest, the key of sessions, and redaction in outputs."""

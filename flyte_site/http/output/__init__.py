@@ -1,0 +1,1 @@
+"""Bodies of responses: serializers, links, content negotiation, warnings."""
