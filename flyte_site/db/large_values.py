@@ -233,6 +233,12 @@ class LargeValuesModel(models.Model):
     class Meta:
         abstract = True
 
+    def save(self, *args: Any, **options: Any) -> None:
+        """Save the row. Django writes only attributes that are set, so the documents are loaded before."""
+        for name in self.stored_documents:
+            getattr(self, name)
+        super().save(*args, **options)
+
     @classmethod
     def from_db(cls, db: str | None, field_names: Collection[str], values: Collection[Any], **options: Any) -> Self:
         row = super().from_db(db, field_names, values, **options)
