@@ -287,18 +287,16 @@ FLYTE_CONSOLE_MIDDLEWARE = [
     "flyte_site.http.input.body.ConsoleBodySizeMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
+CONTEXT_PROCESSORS = [
+    f"django.{app}.context_processors.{name}"
+    for app, name in (("template", "request"), ("contrib.auth", "auth"), ("contrib.messages", "messages"))
+]
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "DIRS": [BASE_DIR / "templates"],
         "APP_DIRS": True,
-        "OPTIONS": {
-            "context_processors": [
-                "django.template.context_processors.request",
-                "django.contrib.auth.context_processors.auth",
-                "django.contrib.messages.context_processors.messages",
-            ]
-        },
+        "OPTIONS": {"context_processors": CONTEXT_PROCESSORS},
     }
 ]
 CRISPY_ALLOWED_TEMPLATE_PACKS = CRISPY_TEMPLATE_PACK = "flyte"
@@ -322,20 +320,17 @@ CONTENT_SECURITY_POLICY = {
 X_FRAME_OPTIONS = "DENY"
 
 # Sessions of the console.
-LOGIN_URL = "admin:login"
-LOGIN_REDIRECT_URL = "admin:index"
+LOGIN_URL, LOGIN_REDIRECT_URL = "admin:login", "admin:index"
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",  # rejects locked-out attempts before the other backends
     *(["flyte_site.console.login_throttling.PasswordBackend"] if FLYTE_LOCAL_ACCOUNTS else []),
     *(["flyte_site.console.oidc_login.ConsoleOIDCBackend"] if FLYTE_CONSOLE_SIGN_ON else []),
 ]
 OIDC_AUTHENTICATION_CALLBACK_URL = "admin:sign_on_return"
-OIDC_RP_SCOPES = FLYTE_CONSOLE_SCOPES
-OIDC_USE_PKCE = True
+OIDC_RP_SCOPES, OIDC_USE_PKCE = FLYTE_CONSOLE_SCOPES, True
 OIDC_MAX_STATES = 10  # concurrent sign-ins of one browser
 SESSION_ENGINE = "flyte_site.console.sessions"
-SESSION_COOKIE_NAME = "flyte_session"
-CSRF_COOKIE_NAME = "flyte_csrf"
+SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "flyte_session", "flyte_csrf"
 SESSION_COOKIE_AGE = FLYTE_SESSION_SECONDS
 # Behind an HTTPS proxy, `flyte_site.console.middleware` makes the cookies of each response secure.
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = bool(FLYTE_TLS_CERT_PATH)
@@ -345,10 +340,8 @@ SECURE_CONTENT_TYPE_NOSNIFF = True
 SILENCED_SYSTEM_CHECKS = [
     "security.W005",  # HSTS for subdomains, and
     "security.W021",  # HSTS preloading: subdomains and the parent domain can belong to others
-    # These are in FLYTE_CONSOLE_MIDDLEWARE: authentication, messages, sessions, lockouts after wrong passwords, CSRF.
-    *("admin.E408", "admin.E409", "admin.E410", "axes.W002", "security.W003"),
-    # These are in FLYTE_API_MIDDLEWARE and FLYTE_PAGE_MIDDLEWARE: headers for security and against frames.
-    *("security.W001", "security.W002"),
+    # These are in the lists after MIDDLEWARE: authentication, messages, sessions, lockouts, CSRF, security headers.
+    *("admin.E408", "admin.E409", "admin.E410", "axes.W002", "security.W001", "security.W002", "security.W003"),
     "security.W008",  # HTTPS redirect: with TLS, the server does not serve plain HTTP
 ]
 
