@@ -108,11 +108,13 @@ class WriteBatch(_DocumentEncoder):
     transaction on SQLite.
 
     Inside the block none of them can be read, and no row may be written twice. `isolate` isolates nothing: a failure
-    ends the block, and nothing is written.
+    ends the block, and nothing is written. With `ends_transaction`, the block is the last part of a transaction: then
+    the statement is executed together with the commit, if there is no outer transaction.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, ends_transaction: bool = False) -> None:
         super().__init__()
+        self._ends_transaction = ends_transaction
         database = connections[DEFAULT_DB_ALIAS]
         self._is_single_statement = database.vendor == "postgresql"
         self._transaction = nullcontext() if self._is_single_statement else transaction.atomic(savepoint=False)
@@ -153,8 +155,13 @@ class WriteBatch(_DocumentEncoder):
         *leading, final = [*(sql for sql, _ in large_statements), *self._statements]
         values = [*chain.from_iterable(values for _, values in large_statements), *self._values]
         parts = ", ".join([f"part{index} AS ({statement})" for index, statement in enumerate(leading)])
-        with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
-            cursor.execute(f"WITH {parts} {final}" if leading else final, values)
+        sql = f"WITH {parts} {final}" if leading else final
+        database: Any = connections[DEFAULT_DB_ALIAS]
+        if self._ends_transaction and len(database.atomic_blocks) == 1:
+            database.execute_at_commit(sql, values)
+            return
+        with database.cursor() as cursor:
+            cursor.execute(sql, values)
 
 
 class Query(NamedTuple):

@@ -155,3 +155,60 @@ def test_an_error_in_either_pipelined_read_is_raised() -> None:
         with pytest.raises(Exception, match="no_such_column"), transaction.atomic():
             select_pipelined(PACKS.query(first, "x"), ITEMS.query(second, "x"))
     assert not Pack.objects.exists()
+
+
+def write_and_commit(*packs: Pack, done: list[str]) -> None:
+    """Lock the packs, and write in a batch that ends the transaction."""
+    with transaction.atomic(), WriteBatch(ends_transaction=True) as batch:
+        PACKS.select("identity >= %s", "", lock=True)
+        batch.on_commit(lambda: done.append(f"{Pack.objects.count()} packs"))
+        PACKS.insert(batch, packs)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_batch_that_ends_a_transaction_is_written_with_the_commit() -> None:
+    done: list[str] = []
+    write_and_commit(pack("One"), pack("Two"), done=done)
+    assert done == ["2 packs"]
+    with CaptureQueriesContext(connection) as queries:
+        write_and_commit(pack("Three"), done=done)
+    assert [query["sql"].split()[0] for query in queries][:4] == ["BEGIN", "SELECT", "INSERT", "COMMIT"]
+    assert done[1:] == ["3 packs"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_failure_with_the_commit_is_raised_and_undoes_the_transaction() -> None:
+    done: list[str] = []
+    for _ in range(2):
+        with pytest.raises(IntegrityError):
+            write_and_commit(pack("One"), pack("One"), done=done)
+        assert not connection.in_atomic_block
+        assert not Pack.objects.exists()
+    write_and_commit(pack("One"), done=done)
+    assert done == ["1 packs"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_error_after_the_batch_that_ends_a_transaction_undoes_it() -> None:
+    done: list[str] = []
+
+    def write() -> None:
+        with transaction.atomic():
+            with WriteBatch(ends_transaction=True) as batch:
+                PACKS.insert(batch, [pack("One")])
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write()
+    write_and_commit(pack("Two"), done=done)
+    assert list(Pack.objects.values_list("identity", flat=True)) == ["Two"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_batch_in_an_inner_transaction_is_written_at_its_end() -> None:
+    done: list[str] = []
+    with transaction.atomic():
+        write_and_commit(pack("One"), done=done)
+        assert Pack.objects.exists()
+        assert not done
+    assert done == ["1 packs"]
