@@ -329,9 +329,8 @@ AUTHENTICATION_BACKENDS = [
 OIDC_AUTHENTICATION_CALLBACK_URL = "admin:sign_on_return"
 OIDC_RP_SCOPES, OIDC_USE_PKCE = FLYTE_CONSOLE_SCOPES, True
 OIDC_MAX_STATES = 10  # concurrent sign-ins of one browser
-SESSION_ENGINE = "flyte_site.console.sessions"
+SESSION_ENGINE, SESSION_COOKIE_AGE = "flyte_site.console.sessions", FLYTE_SESSION_SECONDS
 SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "flyte_session", "flyte_csrf"
-SESSION_COOKIE_AGE = FLYTE_SESSION_SECONDS
 # Behind an HTTPS proxy, `flyte_site.console.middleware` makes the cookies of each response secure.
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = bool(FLYTE_TLS_CERT_PATH)
 # Only if this server terminates TLS: a proxy that does sends its own header for all of its sites.
@@ -358,8 +357,7 @@ AXES_WHITELIST_CALLABLE = "flyte_site.console.login_throttling.is_oidc_login"
 AXES_LOCKOUT_CALLABLE = "flyte_site.console.login_throttling.lockout_response"
 AXES_SENSITIVE_PARAMETERS = ["username", "csrfmiddlewaretoken"]
 AXES_DISABLE_ACCESS_LOG = True
-AXES_ENABLE_ADMIN = False
-AXES_VERBOSE = False
+AXES_ENABLE_ADMIN = AXES_VERBOSE = False
 CSRF_COOKIE_HTTPONLY = True
 CSRF_FAILURE_VIEW = "flyte_site.console.error_pages.csrf_failure"
 AUTH_PASSWORD_VALIDATORS = [
@@ -370,8 +368,7 @@ STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = True
 
-TIME_ZONE = "UTC"
-USE_I18N = False
+TIME_ZONE, USE_I18N = "UTC", False
 
 NEGOTIATION = "flyte_site.http.output.negotiation"
 REST_FRAMEWORK = {

@@ -7,8 +7,9 @@ from django.http import HttpRequest
 from django.urls.converters import StringConverter
 
 from flyte_site.http.content_types import prefers_html
-from flyte_site.http.output.links import SEGMENT_SAFE
 
+# The characters that RFC 3986 allows unescaped in a path segment, which do not include "/".
+SEGMENT_SAFE = "!$&'()*+,;=:@"
 CONSOLE_PREFIX = "/admin/"
 API_PATHS = re.compile(r"/(v1|health|swagger-config)(/|$)")
 

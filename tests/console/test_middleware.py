@@ -47,7 +47,7 @@ def test_other_requests_skip_the_console_middleware(path: str) -> None:
 def test_console_requests_pass_the_console_middleware_too(path: str) -> None:
     page_middleware = [*settings.MIDDLEWARE, *settings.FLYTE_PAGE_MIDDLEWARE]
     assert find_called_middleware(path) == [*page_middleware, *settings.FLYTE_CONSOLE_MIDDLEWARE]
-    assert len(settings.FLYTE_CONSOLE_MIDDLEWARE) == 6
+    assert len(settings.FLYTE_CONSOLE_MIDDLEWARE) == 7
 
 
 def test_a_form_without_its_token_is_refused() -> None:

@@ -6,8 +6,8 @@ from urllib.parse import quote
 
 from django.http import HttpRequest
 
-# The characters that RFC 3986 allows unescaped in a path segment, which do not include "/".
-SEGMENT_SAFE = "!$&'()*+,;=:@"
+from flyte_site.http.paths import SEGMENT_SAFE
+
 HOST_PATTERN = re.compile(r"[A-Za-z0-9._~\-\[\]:%]+")
 
 
