@@ -24,7 +24,7 @@ from gunicorn.sock import ssl_wrap_socket
 from gunicorn.workers.gthread import TConn
 
 from flyte_site.http.input.body import MAX_SHORT_BODY_BYTES
-from flyte_site.http.middleware.trusted_proxies import is_trusted_proxy
+from flyte_site.http.middleware import is_trusted_proxy
 from flyte_site.server.tls import PLAIN_HTTP_RESPONSE, is_plain_http
 
 READ_BYTES = 65_536
