@@ -348,10 +348,8 @@ SILENCED_SYSTEM_CHECKS = [
 # let anyone lock out other users. `SignInHandler` also locks an address, after more failures for all names together.
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_HANDLER = "flyte_site.console.login_throttling.SignInHandler"
-AXES_FAILURE_LIMIT = 5
-AXES_COOLOFF_TIME = timedelta(minutes=15)
-AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
-AXES_RESET_ON_SUCCESS = True
+AXES_FAILURE_LIMIT, AXES_COOLOFF_TIME = 5, timedelta(minutes=15)
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT, AXES_RESET_ON_SUCCESS = False, True
 AXES_CLIENT_IP_CALLABLE = "flyte_site.console.login_throttling.get_client_address"
 AXES_WHITELIST_CALLABLE = "flyte_site.console.login_throttling.is_oidc_login"
 AXES_LOCKOUT_CALLABLE = "flyte_site.console.login_throttling.lockout_response"
@@ -365,8 +363,7 @@ AUTH_PASSWORD_VALIDATORS = [
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
 STATIC_URL = "/static/"
-STATICFILES_DIRS = [BASE_DIR / "static"]
-WHITENOISE_USE_FINDERS = True
+STATICFILES_DIRS, WHITENOISE_USE_FINDERS = [BASE_DIR / "static"], True
 
 TIME_ZONE, USE_I18N = "UTC", False
 
