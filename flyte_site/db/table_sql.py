@@ -109,7 +109,7 @@ class WriteBatch(_DocumentEncoder):
 
     Inside the block none of them can be read, and no row may be written twice. `isolate` isolates nothing: a failure
     ends the block, and nothing is written. With `ends_transaction`, the block is the last part of a transaction: then
-    the statement is executed together with the commit, if there is no outer transaction.
+    the statement is executed together with the commit, except within an outer transaction.
     """
 
     def __init__(self, *, ends_transaction: bool = False) -> None:

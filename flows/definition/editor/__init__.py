@@ -1,1 +1,1 @@
-"""What the editor and the commands show about a flow's source: positions, the report, autocompletion."""
+"""The source of a flow for the editor and the commands: positions, the report, autocompletion."""
