@@ -25,7 +25,7 @@ from flyte_site.http.input.body import parse_body, parse_content_type, read_text
 from flyte_site.http.input.fields import problem_responses
 from flyte_site.http.output.warning_header import format_warning_header
 from flyte_site.http.problems import ErrorItem, Problem, invalid_input, not_found
-from flyte_site.http.views import AFTER_PARAMETER, APIView, name_page, order_by_name
+from flyte_site.http.views import AFTER_PARAMETER, APIView, choice_parameter, get_choice, name_page, order_by_name
 
 log = structlog.get_logger(__name__)
 
@@ -34,12 +34,11 @@ DRY_RUN_RESPONSE = PolymorphicProxySerializer(
     serializers=[serializers.DryRunSchema, serializers.SavePlanSchema],
     resource_type_field_name=None,
 )
-CHECK_PARAMETER = OpenApiParameter(
-    "check", enum=["true"], description="The body is a flow; return the changes that saving it would make."
+SWITCH = ("true", "false")
+CHECK_PARAMETER = choice_parameter(
+    "check", SWITCH, "`true`: the body is a flow; return the changes that saving it would make."
 )
-TEXT_PARAMETER = OpenApiParameter(
-    "text", enum=["true"], description="Return the flow as text, as it was written, without links."
-)
+TEXT_PARAMETER = choice_parameter("text", SWITCH, "`true`: return the flow as text, as it was written, without links.")
 NOTE_PARAMETER = OpenApiParameter("note", description="The reason for the change, stored with the version.")
 IF_MATCH_PARAMETER = OpenApiParameter(
     "If-Match",
@@ -108,14 +107,15 @@ class FlowView(APIView):
         summary="Get a flow",
         tags=["flow"],
         parameters=[TEXT_PARAMETER],
-        responses={200: FlowOutput, (200, "text/plain"): OpenApiTypes.STR, **problem_responses(404)},
+        responses={200: FlowOutput, (200, "text/plain"): OpenApiTypes.STR, **problem_responses(400, 404)},
     )
     def get(self, request: Request, name: str) -> Any:
         """Return the current document of the flow; with `text=true`, as text with its comments, to keep in a file."""
+        is_text = get_choice(request, "text", SWITCH) == "true"
         flow = Flow.objects.select_related("version").filter(name=name).first()
         if flow is None:
             raise not_found(f"flow {name!r}")
-        if request.query_params.get("text") == "true":
+        if is_text:
             headers = {"ETag": format_etag(flow.version_id)}
             return HttpResponse(export_flow(flow), content_type="text/plain; charset=utf-8", headers=headers)
         return self.respond(FlowOutput, flow, headers={"ETag": format_etag(flow.version_id)})
@@ -165,7 +165,7 @@ class DryRunView(FlowView):
         With `check=true`, the body is the flow itself. The response then has the changes that saving it would make, as
         a diff, and all warnings, each with its line and column in the body.
         """
-        if request.query_params.get("check") == "true":
+        if get_choice(request, "check", SWITCH) == "true":
             return self.respond(serializers.SavePlanSchema, plan_valid_save(read_text_body(request)[0]))
         data = parse_body(request, dry_run.DRY_RUN_TEXT_FIELDS, unique_keys=True)
         return self.respond(serializers.DryRunSchema, dry_run.handle_dry_run(data, read_text_body(request)))

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db import transaction
 from django.http import HttpResponse
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -17,9 +17,10 @@ from flyte_site.db.conflicts import retry_conflicts
 from flyte_site.http.content_types import empty_response
 from flyte_site.http.input.fields import problem_responses
 from flyte_site.http.problems import Problem
-from flyte_site.http.views import APIView
+from flyte_site.http.views import APIView, choice_parameter, get_choice
 
 CONTROL_RESPONSES: dict[Any, Any] = {204: None, **problem_responses(404, 409)}
+REPLAY_FLOWS = ("own", "all")
 
 
 class ExecutionControlView(APIView):
@@ -82,18 +83,17 @@ class ReplayEventView(APIView):
         tags=["flowAudit"],
         request=None,
         parameters=[
-            OpenApiParameter(
-                "flows",
-                enum=["own", "all"],
-                description="The flows that handle the event again: the one of the execution, or all.",
+            choice_parameter(
+                "flows", REPLAY_FLOWS, "The flows that handle the event again: the one of the execution, or all."
             )
         ],
-        responses={202: serializers.ReplayOutput, **problem_responses(404, 409)},
+        responses={202: serializers.ReplayOutput, **problem_responses(400, 404, 409)},
     )
     def post(self, request: Request, correlation_id: str) -> Response:
         """Handle the trigger event of an execution again, with the current version of its flow or with all flows."""
+        all_flows = get_choice(request, "flows", REPLAY_FLOWS) == "all"
         try:
-            execution_ids = control.replay_event(correlation_id, all_flows=request.query_params.get("flows") == "all")
+            execution_ids = control.replay_event(correlation_id, all_flows=all_flows)
         except control.ExecutionNotFoundError as error:
             raise Problem(404, str(error)) from None
         except control.InvalidExecutionStateError as error:

@@ -36,6 +36,19 @@ def integer_parameter(name: str, description: str) -> OpenApiParameter:
     )
 
 
+def choice_parameter(name: str, choices: Iterable[str], description: str) -> OpenApiParameter:
+    """Describe a query parameter that `get_choice` reads."""
+    return OpenApiParameter(name, enum=[*choices], description=description)
+
+
+def get_choice(request: Request, name: str, choices: Iterable[str]) -> str:
+    """Return the value of a query parameter; '' if it is missing. Raises `Problem` 400 for another value."""
+    value: str = request.query_params.get(name, "")
+    if value and value not in choices:
+        raise invalid_input({"path": name, "message": f"must be {' or '.join(choices)}, not {value[:40]!r}"})
+    return value
+
+
 class APIView(FrameworkView):
     """A view with the `Allow` header of the original server in 405 responses, and with HEAD wherever it has GET."""
 

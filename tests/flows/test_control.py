@@ -17,6 +17,7 @@ from flows.models import Execution, ExecutionState
 from packs.models import Action, ActionState
 from packs.queue.results import ResultStatus
 from tests.flows import builders as b
+from tests.site.shape import problem
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
@@ -185,6 +186,10 @@ def test_a_replay_for_all_flows_starts_every_subscribed_flow() -> None:
     b.tell(source)
     old = b.only_execution()
     b.save(b.step(), name="other flow")
+    assert problem(post(f"/v1/audit/flows/{old.id}/replay", flows="al"), 400)["errors"] == [
+        {"path": "flows", "message": "must be own or all, not 'al'"}
+    ]
+    assert not Execution.objects.filter(replay_of=old.id).exists()
     assert post(f"/v1/audit/flows/{old.id}/replay", flows="all").status_code == 202
     assert Execution.objects.filter(replay_of=old.id).count() == 2
 

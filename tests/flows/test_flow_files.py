@@ -207,3 +207,4 @@ def test_the_api_returns_a_flow_as_written(folder: Path, client: Client) -> None
     assert (response.content.decode(), response.headers["Content-Type"]) == (TEXT, "text/plain; charset=utf-8")
     assert response.headers["ETag"] == f'"{stored_versions()["one"]}"'
     problem(client.get("/v1/flows/none?text=true"), 404)
+    assert "must be true or false, not 'yes'" in problem(client.get("/v1/flows/one?text=yes"), 400)["detail"]

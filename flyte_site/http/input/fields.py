@@ -9,6 +9,7 @@ from flyte_formats.characters import has_control_characters
 from flyte_site.http.problems import ErrorItem, invalid_input
 
 MAX_NAME_LENGTH = 255
+MISSING_NAME = "required; must be a non-empty string"
 
 
 def reject_control_characters(value: str) -> None:
@@ -38,17 +39,15 @@ class NameField(StrictTextField):
     """A required, non-empty string of at most 255 characters, without control characters."""
 
     def __init__(self, **options: Any) -> None:
-        messages = {"max_length": f"must have at most {MAX_NAME_LENGTH} characters"}
+        messages = {"max_length": f"must have at most {MAX_NAME_LENGTH} characters", "blank": MISSING_NAME}
         options.setdefault("required", True)
+        options.setdefault("allow_blank", False)
         super().__init__(
             max_length=MAX_NAME_LENGTH, validators=[reject_control_characters], error_messages=messages, **options
         )
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
-        value = super().run_validation("" if data is serializers.empty else data)
-        if not value:
-            raise serializers.ValidationError("required; must be a non-empty string")
-        return value
+        return super().run_validation("" if data is serializers.empty else data)
 
 
 class LabelsField(serializers.DictField):
