@@ -50,7 +50,12 @@ class AttributeField(StrictTextField):
         too_long = f"must have at most {MAX_ATTRIBUTE_LENGTH} characters"
         messages = {"required": missing, "blank": missing, "max_length": too_long}
         super().__init__(
-            required=True, allow_blank=False, max_length=MAX_ATTRIBUTE_LENGTH, error_messages=messages, **options
+            required=True,
+            allow_blank=False,
+            min_length=1,
+            max_length=MAX_ATTRIBUTE_LENGTH,
+            error_messages=messages,
+            **options,
         )
 
 

@@ -41,7 +41,7 @@ class NameField(StrictTextField):
     def __init__(self, **options: Any) -> None:
         messages = {"max_length": f"must have at most {MAX_NAME_LENGTH} characters", "blank": MISSING_NAME}
         options.setdefault("required", True)
-        options.setdefault("allow_blank", False)
+        options |= {"min_length": 1, "allow_blank": False}
         super().__init__(
             max_length=MAX_NAME_LENGTH, validators=[reject_control_characters], error_messages=messages, **options
         )
@@ -137,10 +137,10 @@ def problem_responses(*statuses: int) -> dict[tuple[int, str], type[ProblemSeria
 
 
 class LinkSerializer(serializers.Serializer[Any]):
-    """A link."""
+    """A link. The server's own links have both fields; a pack can declare links without one."""
 
-    href = serializers.CharField()
-    rel = serializers.CharField()
+    href = serializers.CharField(required=False)
+    rel = serializers.CharField(required=False)
 
     def to_representation(self, instance: Any) -> dict[str, Any]:
         return dict(instance)
