@@ -42,7 +42,9 @@ BENCHMARKS = {
     "intake": Benchmark("Events with many flows, few of which match", ("bench.intake",)),
     "audit": Benchmark("The list of executions in the audit", ("bench.in_process", "executions")),
     "idle": Benchmark("Idle packs", ("bench.idle",)),
-    "clients": Benchmark("Memory with strangers' bodies, and with 5,000 idle packs", ("bench.clients",), ("",)),
+    "clients": Benchmark(
+        "Memory with strangers' bodies, and with 5,000 idle packs", ("bench.clients",), ("postgresql",)
+    ),
     "longpoll": Benchmark("Long poll: from an event to the waiting take", ("bench.longpoll",)),
     "payloads": Benchmark("Payloads of several sizes: database, responses, memory", ("bench.in_process", "payloads")),
     "templates": Benchmark("Templates of the manual, on one core", ("bench.templates",), ("",)),

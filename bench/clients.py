@@ -1,7 +1,7 @@
 """Memory of the web processes: while strangers send large bodies, and with 5,000 idle packs in long polls.
 
-Run `python -m bench.clients`. Memory is the sum of the resident memory of all web processes; peaks are those of each
-process. The strangers have no token, and send chunked bodies without an end.
+Run `python -m bench.clients postgresql` or `sqlite`. Memory is the sum of the resident memory of all web processes, and
+peaks are those of each process. The strangers have no token, and send chunked bodies without an end.
 """
 
 import json
@@ -10,12 +10,12 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from threading import Thread
 from typing import Any
 
 import httpx
 
+from bench.databases import open_database
 from bench.driver import KeepAliveConnection
 from bench.idle import SETTLE_SECONDS, WAIT_SECONDS, Poller, poll
 from bench.processes import cpu_seconds
@@ -26,6 +26,7 @@ CHUNK = b"100000\r\n" + b"x" * 0x100000 + b"\r\n"
 PACKS, MEASURED_SECONDS = 5000, 60.0
 # The time for which the server could keep memory that it no longer needs.
 PAUSE_SECONDS = 5.0
+MAX_SETTLE_ROUNDS = 30
 
 
 def find_workers(server: Server) -> list[Path]:
@@ -72,7 +73,10 @@ def idle_packs(server: Server) -> Iterator[list[Poller]]:
     for number in range(PACKS):
         pollers.append(Poller(server, number, f"?wait={WAIT_SECONDS}"))
         pollers[-1].send_poll()
-    poll(pollers, SETTLE_SECONDS + WAIT_SECONDS, is_long_poll=True)
+    for _ in range(MAX_SETTLE_ROUNDS):
+        poll(pollers, SETTLE_SECONDS, is_long_poll=True)
+        if sum(poller.is_waiting for poller in pollers) == PACKS:
+            break
     yield pollers
     for poller in pollers:
         poller.connection.close()
@@ -109,10 +113,10 @@ def read_threads(server: Server) -> int:
 def main() -> None:
     """Print a line of JSON for each kind of client."""
     strangers, many = {"FLYTE_AUTH": "tokens"}, {"FLYTE_WEB_WORKERS": "4", "FLYTE_WEB_THREADS": "1350"}
-    for measure, variables in ((measure_bodies, strangers), (measure_packs, many)):
-        environment = {"LOGLEVEL": "ERROR", **variables}
-        with TemporaryDirectory() as name, running_server(Path(name), environment) as server:
-            print(json.dumps(measure(server)), flush=True)
+    with open_database() as database:
+        for measure, variables in ((measure_bodies, strangers), (measure_packs, many)):
+            with running_server(database.folder, {"LOGLEVEL": "ERROR", **variables}) as server:
+                print(json.dumps({"database": database.name, **measure(server)}), flush=True)
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ class Poller:
 
     def receive_response(self, is_long_poll: bool) -> None:
         response = self.connection.receive()
-        if response.status != 204:
+        if response.status != 204 and not (is_long_poll and response.status == 503):
             raise ValueError(f"unexpected response to a poll: {response}")
         self.is_waiting = False
         pause = (

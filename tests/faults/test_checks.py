@@ -236,6 +236,11 @@ def test_a_defect_is_reported_with_its_ids() -> None:
     }
 
 
+def test_times_of_states_are_not_compared_if_clocks_were_set() -> None:
+    back_in_time = with_action(story(), "left", states=entries("NEW PENDING SUCCESS")[:2] + entries("SUCCESS"))
+    assert failed_checks(with_notes(back_in_time, note("clock_set", machine="database", seconds=-5.0))) == {}
+
+
 def test_an_outage_lasts_from_its_start_to_its_end() -> None:
     notes = [*outage("PostgreSQL"), *outage("Redis"), note("outage_began", at=200.0, what="PostgreSQL")]
     notes.insert(1, note("outage_began", at=105.0, what="disk"))
