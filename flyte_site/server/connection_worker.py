@@ -194,6 +194,12 @@ class ConnectionWorker(ThreadWorker):
         pending: Any = self.pending_conns
         while pending and pending[0].timeout <= now:
             connection = self._remove_oldest(pending)
+            # A busy process may not have read what has arrived in time.
+            readiness = connection.receive()
+            if readiness is not Readiness.WAITING:
+                self.nr_conns += 1
+                self._handle_or_close(connection, readiness)
+                continue
             if connection.received and not self.cfg.is_ssl:
                 send_and_close(connection.sock, HEAD_TIMED_OUT)
             connection.close()

@@ -1,9 +1,12 @@
 """Bodies of requests: who may send them, when they are read, and where they are until they are complete."""
 
+from collections import deque
 from contextlib import suppress
 from io import BytesIO
+from selectors import DefaultSelector
 from socket import socketpair
 from tempfile import SpooledTemporaryFile
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +18,15 @@ from flyte_site.auth import tokens
 from flyte_site.auth.activity_log import COMMAND_LINE_ACTOR
 from flyte_site.http.input.body import CLOSE_CONNECTION_KEY, MAX_SHORT_BODY_BYTES, receive_body
 from flyte_site.http.problems import Problem
-from flyte_site.server.connections import MIN_BYTES_PER_SECOND, Pace, ResponseSocket, count_short_body_bytes
+from flyte_site.server.connection_worker import ConnectionWorker
+from flyte_site.server.connections import (
+    MIN_BYTES_PER_SECOND,
+    ClientConnection,
+    ConnectionLimits,
+    Pace,
+    ResponseSocket,
+    count_short_body_bytes,
+)
 from tests.site.shape import problem
 
 LARGE = MAX_SHORT_BODY_BYTES + 1
@@ -127,6 +138,24 @@ def test_a_client_may_take_longer_the_more_it_sends_or_reads() -> None:
     assert not pace.is_too_slow_after(MIN_BYTES_PER_SECOND * 10, 11)
     assert not pace.is_too_slow_after(1, 1)
     assert pace.is_too_slow_after(1, 1)
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize(("sent", "is_handled"), [(b"GET / HTTP/1.1\r\n\r\n", True), (b"GET / HTTP/1.1\r\n", False)])
+def test_a_request_that_arrived_in_time_is_handled_also_if_the_process_was_busy(sent: bytes, is_handled: bool) -> None:
+    limits = ConnectionLimits(max_connections_per_address=9, max_head_bytes=999, head_seconds=-1, io_seconds=1)
+    config: Any = SimpleNamespace(is_ssl=False)
+    worker: Any = ConnectionWorker.__new__(ConnectionWorker)
+    handled: list[ClientConnection] = []
+    worker.cfg, worker.limits, worker.nr_conns = config, limits, 1
+    worker.pending_conns, worker.lingering_conns, worker.enqueue_req = deque(), deque(), handled.append
+    server, client = socketpair()
+    with server, client, DefaultSelector() as worker.poller:
+        connection = ClientConnection(config, server, "", "", limits)
+        worker.wait_for_request(connection)
+        client.sendall(sent)
+        worker.murder_pending()
+        assert (handled == [connection], worker.nr_conns) == (is_handled, int(is_handled))
 
 
 @pytest.mark.unit
