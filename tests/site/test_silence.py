@@ -43,7 +43,7 @@ class Marks:
 def test_at_info_the_log_has_no_secret_and_no_payload(start_server: StartServer, tmp_path: Path) -> None:
     marks, log = drive_server("INFO", start_server, tmp_path)
     assert "event_received" in log
-    assert 'Invalid request from ip=127.0.0.1: Invalid HTTP Header"' in log
+    assert "event=request_invalid address=127.0.0.1 status=400 error=InvalidHeader" in log
     assert marks.found_in(log, ("secret", "told")) == []
 
 

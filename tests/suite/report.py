@@ -25,11 +25,17 @@ class Report:
             self.skips[report.nodeid] = str(report.longrepr[2] if isinstance(report.longrepr, tuple) else "expected")
         elif report.failed:
             self._count("failed" if report.when == "call" else "errors")
-            self.failures.setdefault(report.nodeid, _find_reason(report))
+            self._add_failure(report)
         elif report.when == "call":
             self._count("passed")
         if report.when == "call" and not report.skipped and "database" in report.keywords:
             self.database.append(report.nodeid)
+
+    def _add_failure(self, report: pytest.TestReport) -> None:
+        """Remember a failure, and print it at once: the run goes on for minutes."""
+        if report.nodeid not in self.failures:
+            self.failures[report.nodeid] = _find_reason(report)
+            print(f"\nfailed: {report.nodeid}: {self.failures[report.nodeid]}", flush=True)
 
     def _count(self, outcome: str) -> None:
         self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1

@@ -11,7 +11,6 @@ from django.conf import settings
 from django.core.handlers.wsgi import LimitedStream
 from django.http import HttpRequest, HttpResponse
 from django.utils.http import parse_header_parameters
-from gunicorn.http.errors import ParseException
 
 from flyte_site.http.content_types import JSON_TYPE, YAML_TYPES
 from flyte_site.http.input.parsing import DocumentError, StringFields, decode_text, parse_json, parse_yaml
@@ -145,7 +144,7 @@ def receive_body(request: HttpRequest, spool: "SpooledTemporaryFile[bytes]", lim
 def _read_chunk(source: Any) -> bytes:
     try:
         chunk: bytes = source.read(CHUNK_BYTES)
-    except (OSError, ParseException):
+    except Exception:  # OSError, or an error of the web server, which commands don't import
         raise Problem(400, INCOMPLETE_BODY) from None
     return chunk
 
