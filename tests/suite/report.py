@@ -32,7 +32,7 @@ class Report:
             self.database.append(report.nodeid)
 
     def _add_failure(self, report: pytest.TestReport) -> None:
-        """Remember a failure, and print it at once: the run goes on for minutes."""
+        """Remember a failure, and print it at once instead of at the end of the run."""
         if report.nodeid not in self.failures:
             self.failures[report.nodeid] = _find_reason(report)
             print(f"\nfailed: {report.nodeid}: {self.failures[report.nodeid]}", flush=True)

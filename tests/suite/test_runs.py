@@ -57,7 +57,7 @@ def test_a_failure_on_one_database_fails_both_and_is_named(tmp_path: Path, capsy
     assert faults_of([fine, fine], complete=False) == []
     printed = capsys.readouterr().out
     assert "SQLite     | ..s" in printed
-    assert "PostgreSQL | .F." in printed
+    assert "PostgreSQL | failed: test_either.py::test_other: assert False\n" in printed
 
 
 @pytest.mark.acceptance
