@@ -87,8 +87,7 @@ def commit_isolating_failures(write: Callable[[Writes], T], *, in_transaction: b
     Savepoints cost as much as the writes that they isolate, so they are made only after a failure.
     """
     try:
-        block = transaction.atomic() if in_transaction else nullcontext()
-        with block, WriteBatch(ends_transaction=in_transaction) as batch:
+        with transaction.atomic() if in_transaction else nullcontext(), WriteBatch() as batch:
             return write(batch)
     except (*DATABASE_UNAVAILABLE, IdempotencyKeyReusedError):
         raise

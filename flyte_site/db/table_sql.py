@@ -108,13 +108,11 @@ class WriteBatch(_DocumentEncoder):
     transaction on SQLite.
 
     Inside the block none of them can be read, and no row may be written twice. `isolate` isolates nothing: a failure
-    ends the block, and nothing is written. With `ends_transaction`, the block is the last part of a transaction: then
-    the statement is executed together with the commit, except within an outer transaction.
+    ends the block, and nothing is written.
     """
 
-    def __init__(self, *, ends_transaction: bool = False) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._ends_transaction = ends_transaction
         database = connections[DEFAULT_DB_ALIAS]
         self._is_single_statement = database.vendor == "postgresql"
         self._transaction = nullcontext() if self._is_single_statement else transaction.atomic(savepoint=False)
@@ -155,13 +153,8 @@ class WriteBatch(_DocumentEncoder):
         *leading, final = [*(sql for sql, _ in large_statements), *self._statements]
         values = [*chain.from_iterable(values for _, values in large_statements), *self._values]
         parts = ", ".join([f"part{index} AS ({statement})" for index, statement in enumerate(leading)])
-        sql = f"WITH {parts} {final}" if leading else final
-        database: Any = connections[DEFAULT_DB_ALIAS]
-        if self._ends_transaction and len(database.atomic_blocks) == 1:
-            database.execute_at_commit(sql, values)
-            return
-        with database.cursor() as cursor:
-            cursor.execute(sql, values)
+        with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+            cursor.execute(f"WITH {parts} {final}" if leading else final, values)
 
 
 class Query(NamedTuple):
@@ -318,10 +311,11 @@ def _bind_converter(converter: Callable[..., Any], column: Any, database: BaseDa
 def select_pipelined(*queries: Query) -> list[list[Any]]:
     """Execute SELECT statements in order, on PostgreSQL in one round trip, and return the rows of each."""
     database = connections[DEFAULT_DB_ALIAS]
-    if database.vendor == "postgresql":
+    is_pipelined = database.vendor == "postgresql" and len(queries) > 1
+    if is_pipelined:
         database.close_if_health_check_failed()
         database.ensure_connection()
-    with database.connection.pipeline() if database.vendor == "postgresql" else nullcontext(), ExitStack() as cursors:
+    with database.connection.pipeline() if is_pipelined else nullcontext(), ExitStack() as cursors:
         executed = []
         for query in queries:
             cursor = cursors.enter_context(database.cursor())

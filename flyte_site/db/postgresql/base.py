@@ -4,7 +4,6 @@ import select
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
@@ -92,7 +91,6 @@ class DatabaseWrapper(base.DatabaseWrapper):
     """One thread's connection. If the process has a pool, it is put back at the end of a request."""
 
     _pool: ConnectionPool | None = None
-    _last_statement: tuple[str, Sequence[Any]] | None = None
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         if _process_pool is None or self.alias != DEFAULT_DB_ALIAS:
@@ -120,23 +118,6 @@ class DatabaseWrapper(base.DatabaseWrapper):
             with self.wrap_database_errors:
                 self._pool.put(self.connection)
         self._pool = None
-
-    def execute_at_commit(self, sql: str, values: Sequence[Any]) -> None:
-        """Execute the last statement of a transaction in one round trip with its commit, which raises its errors."""
-        self._last_statement = (sql, values)
-
-    def _commit(self) -> None:
-        statement, self._last_statement = self._last_statement, None
-        if statement is None:
-            super()._commit()  # type: ignore[misc]
-            return
-        with self.connection.pipeline(), self.cursor() as cursor:
-            cursor.execute(*statement)
-            super()._commit()  # type: ignore[misc]
-
-    def _rollback(self) -> None:
-        self._last_statement = None
-        super()._rollback()  # type: ignore[misc]
 
     def is_usable(self) -> bool:
         """Check the connection by its socket; send a query, as Django does for each request, only if that fails."""
