@@ -51,7 +51,7 @@ docker-run: .env ## Build the image and start PostgreSQL, Redis, a server and th
 	umask 077; for name in POSTGRES_PASSWORD FLYTE_SECRET_KEY; do \
 		printf '%s=%s\n' $$name "$$(od -An -tx1 -N32 /dev/urandom | tr -d ' \n')"; done > $@
 
-demo: $(VENV)/runtime ## Run the quickstart's flow with a real server and real packs, and show the result
+demo: $(VENV)/runtime ## Run a flow like the quickstart's with a real server and real packs, and show the result
 	$(BIN)/python -m examples.demo.run
 
 demo-packs: $(VENV)/runtime ## Run a flow that connects the packs Webhook, Shell, Slack and Email, and show each step
