@@ -15,7 +15,7 @@ from flyte_site.core.observability import metrics
 from flyte_site.db.table_sql import DirectWrites
 from packs.models import Action, ActionState
 from packs.queue import action_queue
-from packs.queue.results import NO_DELAY, requeue
+from packs.queue.retries import NO_DELAY, requeue
 
 log = structlog.get_logger(__name__)
 

@@ -13,7 +13,8 @@ from flyte_site.db.postgresql.plans import index_order
 from flyte_site.db.raw_sql import fetch_all, to_datetime
 from flyte_site.db.table_sql import Writes
 from packs.models import Action, ActionState, Pack
-from packs.queue.results import ResultStatus, build_attempt_entry, finish_attempt
+from packs.queue.results import ResultStatus, finish_attempt
+from packs.queue.retries import build_attempt_entry
 
 MAX_COUNTED_CLAIMS = 2_000
 """Bound on the claimed actions that are counted, earliest lease expiry first."""

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from datastore.models import Item
 from flows.engine.complete import expire_lease
-from flows.importers.mongo.conversion import convert_id, to_json_value
+from flows.importers.mongo.values import convert_id, to_json_value
 from flows.models import Execution, ExecutionState, Flow, FlowVersion
 from flyte_site.core.ids import min_id_at, new_id
 from packs.models import Action, ActionState, Pack

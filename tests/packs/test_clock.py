@@ -22,7 +22,7 @@ from tests.flows.attempts import command, get_action
 pytestmark = [pytest.mark.database, pytest.mark.django_db]
 
 HOUR = timedelta(hours=1)
-USERS = ("packs.queue.take", "packs.queue.leases", "packs.queue.results", "packs.queue.long_poll", "flows.engine.jobs")
+USERS = ("packs.queue.take", "packs.queue.leases", "packs.queue.retries", "packs.queue.long_poll", "flows.engine.jobs")
 
 
 class SetClock:

@@ -15,7 +15,7 @@ from flyte_site.db.table_sql import DirectWrites
 from packs.models import Action, Pack
 from packs.queue import long_poll
 from packs.queue.long_poll import LongPollHub, QueuedAction
-from packs.queue.results import NO_DELAY, requeue
+from packs.queue.retries import NO_DELAY, requeue
 from tests.packs.actions import waiting as enqueue
 from tests.site.shape import problem, register_pack
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from flows.definition import FlowOutline
 from flows.definition.types import make_default_step_id
-from flows.importers.mongo.conversion import EPOCH, convert_event, convert_id, get_time, to_json_value, to_string_map
 from flows.importers.mongo.source import MongoDocument, get_text
+from flows.importers.mongo.values import EPOCH, convert_event, convert_id, get_time, to_json_value, to_string_map
 from flows.models import Execution, ExecutionState
 from flyte_site.core.timestamps import format_rfc3339, parse_rfc3339
 from packs.models import Action, ActionState, build_labels_key

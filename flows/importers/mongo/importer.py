@@ -16,7 +16,9 @@ from django.utils import timezone
 from datastore import service as datastore
 from datastore.models import Item
 from flows.definition import FlowOutline, FlowValidationError, parse_flow, read_outline, store
-from flows.importers.mongo.conversion import (
+from flows.importers.mongo.executions import ImportedExecution, build_imported_execution
+from flows.importers.mongo.source import COLLECTIONS, MongoDocument, MongoSource, get_text, group_by_execution
+from flows.importers.mongo.values import (
     EPOCH,
     UnsupportedValueError,
     convert_id,
@@ -24,8 +26,6 @@ from flows.importers.mongo.conversion import (
     to_json_value,
     to_string_map,
 )
-from flows.importers.mongo.executions import ImportedExecution, build_imported_execution
-from flows.importers.mongo.source import COLLECTIONS, MongoDocument, MongoSource, get_text, group_by_execution
 from flows.models import Execution, Flow, FlowVersion
 from flyte_site.auth.activity_log import COMMAND_LINE_ACTOR, log_activity
 from flyte_site.core.timestamps import parse_rfc3339
