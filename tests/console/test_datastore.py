@@ -228,7 +228,7 @@ def test_a_secret_item_keeps_its_value_until_a_new_one_is_entered(signed_on: Sig
     client.post(page, fields(text='"new"', secret="on"))
     assert find_value("teams") == DatastoreValue("new", True, "application/json")
     refused = client.post(page, fields(text=""))
-    assert "Enter a value" in refused.content.decode()
+    assert "Enter a new value" in refused.content.decode()
     assert find_value("teams") == DatastoreValue("new", True, "application/json")
     client.post(page, fields(text='"public"'))
     assert find_value("teams") == DatastoreValue("public", False, "application/json")
